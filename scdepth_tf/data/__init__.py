@@ -1,0 +1,38 @@
+"""Frames on disk become training triplets.
+
+Scenes are opened and checked with numpy and Pillow alone; TensorFlow is
+imported when a dataset is asked for.
+"""
+
+from scdepth_tf.data.images import (
+    find_unreadable,
+    load_depth,
+    load_image,
+    load_instance,
+)
+from scdepth_tf.data.scene import Scene
+from scdepth_tf.data.scenes import open_scenes
+from scdepth_tf.data.triplets import Triplet, triplets
+
+__all__ = [
+    "open_scenes",
+    "Scene",
+    "triplets",
+    "Triplet",
+    "training_dataset",
+    "validation_dataset",
+    "load_image",
+    "load_depth",
+    "load_instance",
+    "find_unreadable",
+]
+
+_NEED_TENSORFLOW = ("training_dataset", "validation_dataset")
+
+
+def __getattr__(name: str) -> object:
+    if name in _NEED_TENSORFLOW:
+        from scdepth_tf.data import pipeline
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

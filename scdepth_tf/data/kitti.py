@@ -1,0 +1,369 @@
+"""KITTI raw drives, read as they are unpacked.
+
+    ROOT/DATE/calib_cam_to_cam.txt, calib_velo_to_cam.txt, calib_imu_to_velo.txt
+    ROOT/DATE/DRIVE_sync/image_02/data/*.png    or .jpg; image_03 likewise
+    ROOT/DATE/DRIVE_sync/oxts/data/*.txt        optional: poses
+    ROOT/DATE/DRIVE_sync/proj_depth/velodyne/image_02/*.npz   optional: depth
+    ROOT/DATE/DRIVE_sync/velodyne_points/data/*.bin           optional: depth
+
+Formats and frames: Geiger et al., Vision meets Robotics: The KITTI Dataset,
+IJRR 2013. All geometry is float64.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from scdepth_tf.data import folder, images
+from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
+
+CAMERAS = ("02", "03")
+"""The colour cameras."""
+
+_EARTH_RADIUS = 6378137.0
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Calibration:
+    """One camera of one recording day."""
+
+    projection: np.ndarray
+    """P_rect_0X [3, 4]: rectified reference camera to pixels."""
+
+    rectified_from_velodyne: np.ndarray
+    """[4, 4], metres: scanner to rectified reference camera (camera 0)."""
+
+    velodyne_from_imu: np.ndarray | None
+    """[4, 4], metres; None where the day has no calib_imu_to_velo.txt."""
+
+    image_size: tuple[int, int]
+    """Height and width of the rectified images (S_rect_0X)."""
+
+    @property
+    def intrinsics(self) -> np.ndarray:
+        """K [3, 3] of the rectified camera, pixels."""
+        return self.projection[:, :3]
+
+    @property
+    def camera_from_velodyne(self) -> np.ndarray:
+        """[4, 4], metres: scanner to this camera, P = K·[I | offset]."""
+        camera_from_rectified = np.eye(4)
+        camera_from_rectified[:3, 3] = np.linalg.solve(
+            self.intrinsics, self.projection[:, 3]
+        )
+        return camera_from_rectified @ self.rectified_from_velodyne
+
+
+def find_drives(root: Path) -> list[Path]:
+    """Drive folders (`*_sync` with images) under a KITTI raw root, under one
+    day of it, or `root` itself.
+    """
+    if root.name.endswith("_sync"):
+        candidates = [root]
+    else:
+        candidates = [*root.glob("*_sync"), *root.glob("*/*_sync")]
+    return sorted(
+        drive
+        for drive in candidates
+        if any((drive / f"image_{camera}").is_dir() for camera in CAMERAS)
+    )
+
+
+def camera_folders(root: Path) -> dict[str, Path]:
+    """Image folders under `root` by scene name, DATE/DRIVE_sync/image_0X."""
+    return {
+        f"{drive.parent.name}/{drive.name}/image_{camera}": path
+        for drive in (drive.resolve() for drive in find_drives(root))
+        for camera in CAMERAS
+        if (path := drive / f"image_{camera}").is_dir()
+    }
+
+
+def open_camera(path: Path, name: str) -> Scene:
+    """One camera of one drive; `path` is DATE/DRIVE_sync/image_0X.
+
+    Poses come from oxts, with the first frame's camera as the world.
+
+    Raises:
+        FileNotFoundError: the calibration or the images are missing.
+        ValueError: a file is unusable; the line says what.
+    """
+    drive, camera = path.parent, path.name.removeprefix("image_")
+    calibration = read_calibration(drive.parent, camera)
+    frames = (
+        tuple(folder.find_frames(path / "data"))
+        if (path / "data").is_dir()
+        else ()
+    )
+    if len(frames) < MINIMUM_FRAMES:
+        raise ValueError(
+            f"{path / 'data'}: {len(frames)} frames, a scene needs at least "
+            f"{MINIMUM_FRAMES}; unpack the drive again or leave it out"
+        )
+    numbers = tuple(_frame_number(frame) for frame in frames)
+    image_size = images.common_size(frames)
+    if image_size != calibration.image_size:
+        raise ValueError(
+            f"{path / 'data'}: frames of {image_size[1]}x{image_size[0]} "
+            "pixels, but the calibration is for "
+            f"{calibration.image_size[1]}x{calibration.image_size[0]} "
+            f"(S_rect_{camera}); use the images as KITTI publishes them"
+        )
+    depths, reader = _find_depths(drive, camera, numbers, calibration)
+    return Scene(
+        name=name,
+        frames=frames,
+        intrinsics=calibration.intrinsics,
+        image_size=image_size,
+        depths=depths,
+        poses=_find_poses(drive / "oxts" / "data", numbers, calibration),
+        frame_numbers=numbers,
+        depth_reader=reader,
+    )
+
+
+def read_calibration(day: Path, camera: str) -> Calibration:
+    """Calibration of camera "02" or "03" from a DATE folder.
+
+    Raises:
+        FileNotFoundError: a calibration file is missing.
+        ValueError: a file lacks an entry or holds an impossible one.
+    """
+    path = day / "calib_cam_to_cam.txt"
+    cameras = _read_entries(path)
+    projection = _entry(cameras, f"P_rect_{camera}", (3, 4), path)
+    folder.check_intrinsics(projection[:, :3], path)
+    width, height = _entry(cameras, f"S_rect_{camera}", (2,), path)
+    rectification = np.eye(4)
+    rectification[:3, :3] = _entry(cameras, "R_rect_00", (3, 3), path)
+    camera_from_velodyne = _read_rigid(day / "calib_velo_to_cam.txt")
+    imu_path = day / "calib_imu_to_velo.txt"
+    return Calibration(
+        projection=projection,
+        rectified_from_velodyne=rectification @ camera_from_velodyne,
+        velodyne_from_imu=_read_rigid(imu_path) if imu_path.is_file() else None,
+        image_size=(int(height), int(width)),
+    )
+
+
+def project_scan(scan: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Lidar scan to a depth map, as the published Eigen evaluation does it.
+
+    Points behind the scanner are dropped, a pixel is round(u) − 1, round(v)
+    − 1 (the published code follows the devkit's 1-based pixels), and the
+    nearest return wins.
+
+    Args:
+        scan: [N, 3 or 4] points in the scanner's frame, metres (X forward).
+        calibration: of the camera to project into.
+
+    Returns:
+        float32 [H, W] metres along the camera's Z, 0 = no return.
+    """
+    height, width = calibration.image_size
+    points = np.asarray(scan, np.float64)[:, :3]
+    points = points[points[:, 0] >= 0]
+    homogeneous = np.concatenate([points, np.ones((len(points), 1))], axis=1)
+    pixels_from_velodyne = (
+        calibration.projection @ calibration.rectified_from_velodyne
+    )
+    u_z, v_z, z = pixels_from_velodyne @ homogeneous.T
+    u_z, v_z, z = u_z[z > 0], v_z[z > 0], z[z > 0]
+    column = np.round(u_z / z).astype(np.int64) - 1
+    row = np.round(v_z / z).astype(np.int64) - 1
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    depth = np.full((height, width), np.inf)
+    np.minimum.at(depth, (row[inside], column[inside]), z[inside])
+    return np.where(np.isinf(depth), 0, depth).astype(np.float32)
+
+
+def load_scan(path: Path) -> np.ndarray:
+    """velodyne_points/data/*.bin as float32 [N, 4]: X, Y, Z (metres, X
+    forward, Z up) and reflectance.
+    """
+    values = np.fromfile(path, np.float32)
+    if len(values) == 0 or len(values) % 4:
+        raise ValueError(
+            f"{path}: expected float32 points of 4 values, got {len(values)} "
+            "values; it may be truncated: unpack it again"
+        )
+    return values.reshape(-1, 4)
+
+
+def read_oxts(path: Path) -> np.ndarray:
+    """One oxts record: float64 [30] in the order of dataformat.txt (lat, lon,
+    alt, roll, pitch, yaw, vn, ve, vf, …; degrees, metres, radians, m/s).
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; unpack oxts again")
+    try:
+        record = np.array([float(word) for word in path.read_text().split()])
+    except ValueError as error:
+        raise ValueError(f"{path}: expected numbers ({error})") from None
+    if len(record) != 30:
+        raise ValueError(
+            f"{path}: expected the 30 numbers of a KITTI oxts record, got "
+            f"{len(record)}; unpack it again"
+        )
+    return record
+
+
+def mercator_from_imu(record: np.ndarray, latitude: float) -> np.ndarray:
+    """Pose [4, 4] of the GPS/IMU unit on a Mercator map, metres.
+
+    The map has X east, Y north, Z up and is true to scale at `latitude`
+    (degrees); the unit has X forward, Y left, Z up. R = Rz(yaw)·Ry(pitch)·
+    Rx(roll), as KITTI's raw data is described (Geiger et al., IJRR 2013).
+    """
+    lat, lon, alt, roll, pitch, yaw = record[:6]
+    radius = _EARTH_RADIUS * np.cos(np.radians(latitude))
+    pose = np.eye(4)
+    pose[:3, 3] = (
+        radius * np.radians(lon),
+        radius * np.log(np.tan(np.radians(90 + lat) / 2)),
+        alt,
+    )
+    cos, sin = np.cos, np.sin
+    about_x = np.array(
+        [[1, 0, 0], [0, cos(roll), -sin(roll)], [0, sin(roll), cos(roll)]]
+    )
+    about_y = np.array(
+        [[cos(pitch), 0, sin(pitch)], [0, 1, 0], [-sin(pitch), 0, cos(pitch)]]
+    )
+    about_z = np.array(
+        [[cos(yaw), -sin(yaw), 0], [sin(yaw), cos(yaw), 0], [0, 0, 1]]
+    )
+    pose[:3, :3] = about_z @ about_y @ about_x
+    return pose
+
+
+def camera_poses(
+    records: list[np.ndarray], calibration: Calibration
+) -> np.ndarray:
+    """[N, 4, 4] world_from_camera in metres; the world is the first camera.
+
+    The Mercator scale is the first record's, so metres are true nearby.
+    """
+    camera_from_imu = (
+        calibration.camera_from_velodyne @ calibration.velodyne_from_imu
+    )
+    imu_from_camera = np.linalg.inv(camera_from_imu)
+    latitude = records[0][0]
+    map_from_camera = np.stack(
+        [
+            mercator_from_imu(record, latitude) @ imu_from_camera
+            for record in records
+        ]
+    )
+    return np.linalg.inv(map_from_camera[0]) @ map_from_camera
+
+
+def _find_depths(
+    drive: Path, camera: str, numbers: tuple[int, ...], calibration: Calibration
+) -> tuple[tuple[Path | None, ...] | None, Callable[[Path], np.ndarray]]:
+    """Depth files of the frames, and what reads them.
+
+    The first of: projected scans, raw scans, KITTI's annotated maps; scans
+    first because the Eigen protocol is defined on them.
+    """
+    project = functools.partial(_load_projected, calibration=calibration)
+    sources = (
+        (
+            drive / f"proj_depth/velodyne/image_{camera}",
+            ".npz",
+            images.load_depth,
+        ),
+        (drive / "velodyne_points/data", ".bin", project),
+        (
+            drive / f"proj_depth/groundtruth/image_{camera}",
+            ".png",
+            images.load_kitti_depth,
+        ),
+    )
+    for source, suffix, reader in sources:
+        files = _numbered(source, suffix)
+        depths = tuple(files.get(number) for number in numbers)
+        if any(depths):
+            return depths, reader
+    return None, images.load_depth
+
+
+def _load_projected(path: Path, calibration: Calibration) -> np.ndarray:
+    return project_scan(load_scan(path), calibration)
+
+
+def _find_poses(
+    oxts: Path, numbers: tuple[int, ...], calibration: Calibration
+) -> np.ndarray | None:
+    files = _numbered(oxts, ".txt")
+    if not files or calibration.velodyne_from_imu is None:
+        return None
+    missing = [number for number in numbers if number not in files]
+    if missing:
+        _log.warning(
+            "%s: no record for frame %d (%d in all); this drive has no poses",
+            oxts,
+            missing[0],
+            len(missing),
+        )
+        return None
+    return camera_poses(
+        [read_oxts(files[number]) for number in numbers], calibration
+    )
+
+
+def _numbered(source: Path, suffix: str) -> dict[int, Path]:
+    """Files named after frames, by frame number."""
+    return {
+        int(file.stem): file
+        for file in source.glob(f"*{suffix}")
+        if file.stem.isdigit()
+    }
+
+
+def _frame_number(path: Path) -> int:
+    if not path.stem.isdigit():
+        raise ValueError(
+            f"{path}: expected KITTI's frame numbers as names (0000000000), "
+            "got something else; remove the file"
+        )
+    return int(path.stem)
+
+
+def _read_entries(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: not found; unpack the calibration of the day "
+            f"({path.parent.name}_calib.zip) there"
+        )
+    lines = path.read_text().splitlines()
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return {key.strip(): value for key, value in pairs}
+
+
+def _entry(
+    entries: dict[str, str], key: str, shape: tuple[int, ...], path: Path
+) -> np.ndarray:
+    try:
+        numbers = [float(word) for word in entries[key].split()]
+        return np.array(numbers, np.float64).reshape(shape)
+    except (KeyError, ValueError):
+        raise ValueError(
+            f"{path}: expected {np.prod(shape)} numbers after {key}:, got "
+            f"{entries.get(key, 'no such line').strip()!r}; unpack it again"
+        ) from None
+
+
+def _read_rigid(path: Path) -> np.ndarray:
+    entries = _read_entries(path)
+    matrix = np.eye(4)
+    matrix[:3, :3] = _entry(entries, "R", (3, 3), path)
+    matrix[:3, 3] = _entry(entries, "T", (3,), path)
+    return matrix

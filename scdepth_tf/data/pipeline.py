@@ -1,0 +1,187 @@
+"""Triplets as tf.data: decoded in parallel, augmented, batched.
+
+Only indices are shuffled. Element i of the training data is a function of the
+seed and i alone, so that a run can be repeated, and taken up at any batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from scdepth_tf.config import DataConfig
+from scdepth_tf.data import augment
+from scdepth_tf.data.scene import Scene
+from scdepth_tf.data.triplets import triplets
+
+
+def training_dataset(
+    scenes: Sequence[Scene],
+    config: DataConfig,
+    batch_size: int,
+    seed: int = 0,
+    first_batch: int = 0,
+) -> tf.data.Dataset:
+    """Endless shuffled, augmented triplets.
+
+    Element i is triplet number i mod n of the i div n-th shuffle of all n
+    triplets; an epoch is n of them, and each epoch has an order and an
+    augmentation of its own. For `keras fit` give `steps_per_epoch`, for
+    instance `len(triplets(scenes, config.stride)) // batch_size`; a batch may
+    straddle two epochs, so no triplet is ever left out.
+
+    Args:
+        scenes: from `open_scenes`.
+        config: sizes, stride and augmentation.
+        batch_size: triplets a batch.
+        seed: the same seed gives the same batches.
+        first_batch: batches to pass over without decoding them, to take a
+            run up where it stopped.
+
+    Returns:
+        Batches of "frames" and "jittered" [B, 3, H, W, 3] float32 in [0, 1]
+        (target, earlier, later) and "intrinsics" [B, 3, 3] float32 pixels.
+        The colour jitter is in "jittered" only; without it, both are equal.
+
+    Raises:
+        ValueError: the configuration is impossible or no triplet is found.
+    """
+    _check(config, batch_size)
+    table = _tabulate(scenes, config.stride)
+    count = len(table.frames)
+
+    def load(index: tf.Tensor) -> dict[str, tf.Tensor]:
+        epoch, position = index // count, index % count
+        row = tf.random.experimental.index_shuffle(
+            position, tf.stack([seed, epoch]), count - 1
+        )
+        return _augmented(table, row, config, tf.stack([seed, index]))
+
+    return (
+        tf.data.Dataset.counter(first_batch * batch_size)
+        .map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def validation_dataset(
+    scenes: Sequence[Scene], config: DataConfig, batch_size: int
+) -> tf.data.Dataset:
+    """Every triplet once, in order, resized and otherwise as it is.
+
+    Same batches as `training_dataset`; the last one may be smaller.
+    """
+    _check(config, batch_size)
+    table = _tabulate(scenes, config.stride)
+
+    def load(row: tf.Tensor) -> dict[str, tf.Tensor]:
+        frames, intrinsics = augment.resample(
+            *_decode(table, row), config.image_size
+        )
+        return _element(frames, frames, intrinsics)
+
+    return (
+        tf.data.Dataset.range(len(table.frames))
+        .map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+class _Table(NamedTuple):
+    """What the graph looks triplets up in."""
+
+    files: tf.Tensor  # [F] strings, the frames of all scenes
+    frames: np.ndarray  # [n, 3] rows of files: target, earlier, later
+    scenes: np.ndarray  # [n] rows of intrinsics
+    intrinsics: np.ndarray  # [S, 3, 3]
+
+
+def _tabulate(scenes: Sequence[Scene], stride: int) -> _Table:
+    found = triplets(scenes, stride)
+    files = [str(frame) for scene in scenes for frame in scene.frames]
+    starts = np.cumsum([0, *(len(scene) for scene in scenes)])
+    frames = np.array([(item.target, *item.sources) for item in found])
+    owners = np.array([item.scene for item in found])
+    return _Table(
+        files=tf.constant(files),
+        frames=frames + starts[owners, None],
+        scenes=owners,
+        intrinsics=np.stack([scene.intrinsics for scene in scenes]),
+    )
+
+
+def _decode(table: _Table, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Frames [3, h, w, 3] uint8 of one triplet and their intrinsics."""
+    files = tf.gather(table.files, tf.gather(table.frames, row))
+    frames = [
+        # Reads PNG too. decode_image cannot be told to use the accurate DCT
+        # and is 1.5 grey levels off what Pillow shows the trained network.
+        tf.io.decode_jpeg(
+            tf.io.read_file(files[position]),
+            channels=3,
+            dct_method="INTEGER_ACCURATE",
+        )
+        for position in range(table.frames.shape[1])
+    ]
+    intrinsics = tf.gather(table.intrinsics, tf.gather(table.scenes, row))
+    return tf.stack(frames), tf.cast(intrinsics, tf.float32)
+
+
+def _augmented(
+    table: _Table, row: tf.Tensor, config: DataConfig, seed: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    draw = augment.draw(seed)
+    frames, intrinsics = augment.resample(
+        *_decode(table, row),
+        config.image_size,
+        zoom=1.0 + (config.zoom - 1.0) * draw.zoom,
+        offset=draw.offset,
+    )
+    if config.flip:
+        frames, intrinsics = tf.cond(
+            draw.flip < 0.5,
+            lambda: augment.mirror(frames, intrinsics),
+            lambda: (frames, intrinsics),
+        )
+    jittered = frames
+    if config.color_jitter:
+        jittered = augment.jitter_colors(
+            frames, config.color_jitter, draw.color
+        )
+    return _element(frames, jittered, intrinsics)
+
+
+def _element(
+    frames: tf.Tensor, jittered: tf.Tensor, intrinsics: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    return {"frames": frames, "jittered": jittered, "intrinsics": intrinsics}
+
+
+def _check(config: DataConfig, batch_size: int) -> None:
+    height, width = config.image_size
+    if min(height, width) <= 0 or height % 32 or width % 32:
+        raise ValueError(
+            f"image_size is {height}x{width} (height x width); both must be "
+            "multiples of 32, for instance "
+            f"{_multiple_of_32(height)}x{_multiple_of_32(width)}"
+        )
+    if config.zoom < 1:
+        raise ValueError(
+            f"zoom is {config.zoom:g}; give the largest enlargement, 1 or more"
+        )
+    if not 0 <= config.color_jitter < 1:
+        raise ValueError(
+            f"color_jitter is {config.color_jitter:g}; give 0 or more, less "
+            "than 1"
+        )
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; give 1 or more")
+
+
+def _multiple_of_32(size: int) -> int:
+    return max(32, round(size / 32) * 32)

@@ -1,0 +1,83 @@
+"""A scene: the frames of one camera in time order, and what is known of
+them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from scdepth_tf.data import images
+
+MINIMUM_FRAMES = 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scene:
+    """Frames that one camera took in time order.
+
+    Files are named here and read later: `image`, `depth` and `instance` read
+    one frame each.
+    """
+
+    name: str
+    """What train.txt, val.txt and the `scenes` filter call it."""
+
+    frames: tuple[Path, ...]
+    """Image files, all of one size."""
+
+    intrinsics: np.ndarray
+    """[3, 3] float64, in pixels of the files."""
+
+    image_size: tuple[int, int]
+    """Height and width of the files in pixels."""
+
+    depths: tuple[Path | None, ...] | None = None
+    """Ground-truth file of each frame (None: this frame has none); None: the
+    scene has none."""
+
+    poses: np.ndarray | None = None
+    """[N, 4, 4] float64 world_from_camera, metres; None where unknown."""
+
+    frame_numbers: tuple[int, ...] | None = None
+    """Where set, only frames whose numbers are `stride` apart are
+    neighbours; None: consecutive files are consecutive in time."""
+
+    depth_reader: Callable[[Path], np.ndarray] = images.load_depth
+    """Turns an entry of `depths` into [H, W] float32 metres, 0 = none."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def image(self, index: int) -> np.ndarray:
+        """Frame `index`: uint8 [H, W, 3], RGB."""
+        return images.load_image(self.frames[index])
+
+    def depth(self, index: int) -> np.ndarray | None:
+        """Ground truth of frame `index`: float32 [H, W], metres along the
+        camera's Z, 0 where unknown; None where the frame has none.
+        """
+        path = self.depths[index] if self.depths else None
+        return self.depth_reader(path) if path else None
+
+    def instance(self, index: int) -> np.ndarray | None:
+        """Object mask of frame `index` (see `images.load_instance`), or
+        None.
+        """
+        path = self.depths[index] if self.depths else None
+        return images.load_instance(path) if path else None
+
+    def part(self, start: int, stop: int) -> Scene:
+        """The frames `start` to `stop - 1`, with what is known of them."""
+        return dataclasses.replace(
+            self,
+            frames=self.frames[start:stop],
+            depths=self.depths[start:stop] if self.depths else None,
+            poses=None if self.poses is None else self.poses[start:stop],
+            frame_numbers=(
+                self.frame_numbers[start:stop] if self.frame_numbers else None
+            ),
+        )

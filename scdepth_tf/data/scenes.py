@@ -1,0 +1,179 @@
+"""Opening data of any layout we read, and splitting it for training."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from scdepth_tf.data import folder, kitti
+from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
+
+Split = Literal["train", "val", "all"]
+
+
+def open_scenes(
+    path: str | Path,
+    split: Split = "all",
+    scenes: str | Sequence[str] = (),
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+) -> list[Scene]:
+    """Opens a KITTI raw root or a folder of scenes, and checks its files.
+
+    train.txt and val.txt decide the split where they exist; with val.txt
+    alone every other scene trains. Without val.txt the recordings are ranked
+    by the SHA-256 of seed and name, and the first `validation_fraction` of
+    them, at least one, validate; both cameras of a KITTI drive are one
+    recording. A single recording is split in time: its last frames validate.
+
+    Args:
+        path: the folder, in the layout of `data.folder` or `data.kitti`; one
+            scene or one drive is fine too.
+        split: the side to open, or all scenes.
+        scenes: keep only the scenes with these names or, where no name is
+            equal, those whose name contains the pattern ("0023",
+            "drive_00*/image_02").
+        validation_fraction: share of the recordings (or of the frames of a
+            single one) for validation, in (0, 1).
+        seed: another seed, another split.
+
+    Raises:
+        FileNotFoundError: a file or folder that should be there is not.
+        ValueError: the data cannot be used; the line says why.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"{root}: no such folder; give a folder of scenes or a KITTI raw "
+            "root"
+        )
+    if split not in get_args(Split):
+        raise ValueError(f"split is {split!r}; give train, val or all")
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            f"validation_fraction is {validation_fraction:g}; give a number "
+            "between 0 and 1"
+        )
+    folders, open_folder = _find(root)
+    patterns = (scenes,) if isinstance(scenes, str) else scenes
+    names = _matching(tuple(folders), patterns, root)
+    if split != "all":
+        names, only_recording = _side(
+            root, names, split, validation_fraction, seed
+        )
+    opened = [open_folder(folders[name], name) for name in names]
+    if split != "all" and only_recording:
+        opened = [
+            _split_in_time(scene, split, validation_fraction)
+            for scene in opened
+        ]
+    return opened
+
+
+def _find(
+    root: Path,
+) -> tuple[dict[str, Path], Callable[[Path, str], Scene]]:
+    cameras = kitti.camera_folders(root)
+    if cameras:
+        return cameras, kitti.open_camera
+    scenes = folder.scene_folders(root)
+    if not scenes:
+        raise ValueError(
+            f"{root}: holds no scenes; expected SCENE/*.jpg or *.png with "
+            "SCENE/cam.txt, or KITTI's DATE/DRIVE_sync/image_02/data"
+        )
+    return scenes, folder.open_scene
+
+
+def _matching(
+    names: tuple[str, ...], patterns: Sequence[str], root: Path
+) -> tuple[str, ...]:
+    """The names that some pattern selects; all without patterns."""
+    if not patterns:
+        return names
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = [name for name in names if name == pattern] or [
+            name for name in names if fnmatch.fnmatchcase(name, f"*{pattern}*")
+        ]
+        if not found:
+            raise ValueError(
+                f"{root}: no scene matches {pattern!r}; there are "
+                f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+            )
+        chosen.update(found)
+    return tuple(name for name in names if name in chosen)
+
+
+def _side(
+    root: Path,
+    names: tuple[str, ...],
+    split: Literal["train", "val"],
+    validation_fraction: float,
+    seed: int,
+) -> tuple[tuple[str, ...], bool]:
+    """Names on one side of the split, and whether they are one recording that
+    is still to be split in time.
+    """
+    train = folder.read_list(root / "train.txt")
+    val = folder.read_list(root / "val.txt")
+    for name in set(train or ()) & set(val or ()):
+        raise ValueError(
+            f"{root / 'val.txt'}: the scene {name} is in train.txt too; delete "
+            "one of the lines"
+        )
+    if train is not None:
+        names = tuple(name for name in names if name in {*train, *(val or ())})
+    if val is None:
+        recordings = {_recording(name) for name in names}
+        if len(recordings) == 1:
+            return names, True
+        held_out = _held_out(recordings, validation_fraction, seed)
+        val = tuple(name for name in names if _recording(name) in held_out)
+    side = tuple(name for name in names if (name in val) == (split == "val"))
+    if not side:
+        raise ValueError(
+            f"{root}: no scene is left for {split}; check train.txt, val.txt "
+            "and the chosen scenes"
+        )
+    return side, False
+
+
+def _recording(name: str) -> str:
+    """Cameras of one KITTI drive (…/image_02, …/image_03) are one
+    recording.
+    """
+    return name.rpartition("/image_")[0] or name
+
+
+def _held_out(
+    recordings: set[str], fraction: float, seed: int
+) -> tuple[str, ...]:
+    """Recordings for validation: independent of order and of Python's
+    hashing.
+    """
+
+    def rank(name: str) -> bytes:
+        return hashlib.sha256(f"{seed}:{name}".encode()).digest()
+
+    count = min(max(1, round(fraction * len(recordings))), len(recordings) - 1)
+    return tuple(sorted(recordings, key=rank)[:count])
+
+
+def _split_in_time(
+    scene: Scene, split: Literal["train", "val"], fraction: float
+) -> Scene:
+    count = max(MINIMUM_FRAMES, round(fraction * len(scene)))
+    start = len(scene) - count
+    if start < MINIMUM_FRAMES:
+        raise ValueError(
+            f"{scene.name}: {len(scene)} frames in the only scene are too few "
+            f"to train on some and validate on others; give "
+            f"{2 * MINIMUM_FRAMES} frames or more, or another scene"
+        )
+    if split == "train":
+        return scene.part(0, start)
+    return scene.part(start, len(scene))

@@ -1,0 +1,63 @@
+"""Which frames train together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from scdepth_tf.data.scene import Scene
+
+
+class Triplet(NamedTuple):
+    """A target frame and its two neighbours in time."""
+
+    scene: int
+    """Index of the scene in the sequence given to `triplets`."""
+
+    target: int
+    """Index of the frame in its scene."""
+
+    sources: tuple[int, int]
+    """Indices of the earlier and the later neighbour."""
+
+
+def triplets(scenes: Sequence[Scene], stride: int = 1) -> list[Triplet]:
+    """Every frame that has neighbours `stride` frames before and after it.
+
+    A triplet never spans two scenes, nor a gap in numbered frames (KITTI).
+
+    Raises:
+        ValueError: a scene is shorter than 2·stride + 1 frames, or no frame
+            has both neighbours.
+    """
+    if stride < 1:
+        raise ValueError(f"stride is {stride}; give 1 or more frames")
+    found = []
+    for index, scene in enumerate(scenes):
+        if len(scene) < 2 * stride + 1:
+            raise ValueError(
+                f"{scene.name}: {len(scene)} frames, but a stride of {stride} "
+                f"needs {2 * stride + 1}; lower the stride or leave the scene "
+                "out"
+            )
+        found += [
+            Triplet(index, target, (target - stride, target + stride))
+            for target in range(stride, len(scene) - stride)
+            if _is_gapless(scene, target, stride)
+        ]
+    if not found:
+        raise ValueError(
+            f"no frame of {', '.join(scene.name for scene in scenes[:3])} has "
+            f"neighbours {stride} frames before and after it; give scenes "
+            "without gaps in their frame numbers"
+            if scenes
+            else "no scenes given; open some first"
+        )
+    return found
+
+
+def _is_gapless(scene: Scene, target: int, stride: int) -> bool:
+    numbers = scene.frame_numbers
+    if numbers is None:
+        return True
+    return numbers[target + stride] - numbers[target - stride] == 2 * stride

@@ -1,0 +1,255 @@
+"""Depth on the device: numpy and a LiteRT runtime, nothing else.
+
+This file imports nothing of the package (nor TensorFlow, nor Pillow): it can
+be copied to a device beside the .tflite file it runs. It works with
+`ai-edge-litert` and, where only that is installed, with `tflite-runtime`.
+
+    predict = DepthPredictor("depth_int8.tflite")
+    depth = predict(image)  # uint8 RGB [H, W, 3] -> float32 [h, w]
+
+The network ends in logits. Sigmoid and reciprocal stay in float here, because
+an int8 sigmoid has only 256 steps of 1/256: with disparity = 10·σ + 0.01 its
+five farthest codes would mean depths 100, 20, 11, 8 and 6.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+METADATA_NAME = "scdepth.json"
+"""The file in a model's zip tail that describes the model."""
+
+METADATA_FORMAT = 1
+"""Version of that description which this file understands."""
+
+
+class DepthPredictor:
+    """Depth from one image, by a .tflite file that describes itself.
+
+    Reads input size, head and quantization from the file. Not thread-safe:
+    one predictor a thread.
+
+    Args:
+        path: .tflite file written by `scdepth_tf.export`.
+        num_threads: CPU threads of the runtime.
+
+    Attributes:
+        metadata: what the file says about itself.
+        image_size: height and width the network works at.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a TFLite model, without a description, or not a
+            depth network.
+        ImportError: neither runtime is installed.
+    """
+
+    def __init__(self, path: str | Path, num_threads: int = 2) -> None:
+        self.metadata = read_metadata(path)
+        if self.metadata["kind"] != "depth":
+            raise ValueError(
+                f"{path} holds a {self.metadata['kind']} network, expected a"
+                " depth network"
+            )
+        self.image_size: tuple[int, int] = tuple(self.metadata["input"]["size"])
+        interpreter = _runtime().Interpreter(
+            model_path=str(path), num_threads=num_threads
+        )
+        self._run = interpreter.get_signature_runner()
+        self._input = self._run.get_input_details()["image"]
+        self._output = self._run.get_output_details()["logits"]
+
+    def __call__(
+        self, image: np.ndarray, resize_to_image: bool = False
+    ) -> np.ndarray:
+        """Depth of one image.
+
+        Args:
+            image: [H, W, 3] uint8 RGB, any size; resized to the network's
+                size, whatever the change of aspect ratio, as in training.
+            resize_to_image: return depth at the image's size instead of the
+                network's. Disparity is interpolated, not depth: between a
+                near and a far surface that is what a pixel in between sees.
+
+        Returns:
+            [h, w] float32 depth > 0 in scene units (one unknown scale for
+            all images of a model).
+
+        Raises:
+            ValueError: the image is not uint8 [H, W, 3].
+        """
+        _check_image(image)
+        disparity = self._disparity(self._logits(image))
+        if resize_to_image:
+            disparity = resize(disparity, image.shape[:2])
+        return 1.0 / disparity[..., 0]
+
+    def _logits(self, image: np.ndarray) -> np.ndarray:
+        pixels = prepare(image, self.image_size)
+        answer = self._run(image=_quantize(pixels[np.newaxis], self._input))
+        return _dequantize(answer["logits"][0], self._output)
+
+    def _disparity(self, logits: np.ndarray) -> np.ndarray:
+        head = self.metadata["output"]
+        # exp(80) still fits float32, and σ(−80) is zero beside beta.
+        sigmoid = 1.0 / (1.0 + np.exp(-np.maximum(logits, -80.0)))
+        return head["alpha"] * sigmoid + head["beta"]
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """What a .tflite file says about itself (its keys: docs of `export`).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a TFLite model, or without a description that this
+            version understands.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no model file at {path}; `scdepth export` writes one"
+        )
+    with path.open("rb") as file:
+        is_tflite = file.read(8)[4:] == b"TFL3"
+    if not is_tflite:
+        raise ValueError(
+            f"{path} is not a TFLite model; expected a .tflite file written"
+            " by `scdepth export`"
+        )
+    try:
+        with zipfile.ZipFile(path) as tail:
+            metadata = json.loads(tail.read(METADATA_NAME))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(
+            f"{path} does not describe itself (no {METADATA_NAME} inside: cut"
+            " short, or another program's); export it again with"
+            " `scdepth export`"
+        ) from error
+    if metadata["format"] != METADATA_FORMAT:
+        raise ValueError(
+            f"{path} has a description of format {metadata['format']}, this"
+            f" version reads format {METADATA_FORMAT}; use the version that"
+            f" wrote it ({metadata['producer']}) or export it again"
+        )
+    return metadata
+
+
+def prepare(image: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """What the network sees of an image: resized, in [0, 1].
+
+    Args:
+        image: [H, W, 3] uint8 RGB, any size.
+        image_size: height and width of the network's input.
+
+    Returns:
+        [h, w, 3] float32 in [0, 1].
+    """
+    return resize(image, image_size) / np.float32(255)
+
+
+def resize(image: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Bilinear resize with antialiasing, half-pixel centres.
+
+    The same as `tf.image.resize(..., "bilinear", antialias=True)`, which the
+    training pipeline uses: shrinking averages over all pixels it covers.
+
+    Args:
+        image: [H, W, C] of any numeric type.
+        image_size: height and width of the result.
+
+    Returns:
+        [h, w, C] float32 in the range of the input.
+    """
+    height, width = image_size
+    rows_done = _resize_rows(image, height).swapaxes(0, 1)
+    return _resize_rows(rows_done, width).swapaxes(0, 1)
+
+
+def _resize_rows(image: np.ndarray, height: int) -> np.ndarray:
+    """[H, ...] -> [height, ...]: each new row a weighted mean of old rows."""
+    if image.shape[0] == height:
+        return image.astype(np.float32)
+    rows, weights = _triangle_filter(image.shape[0], height)
+    weights = weights.reshape(*weights.shape, *[1] * (image.ndim - 1))
+    resized = np.zeros((height, *image.shape[1:]), np.float32)
+    for tap in range(rows.shape[1]):
+        resized += weights[:, tap] * image[rows[:, tap]]
+    return resized
+
+
+def _triangle_filter(
+    size: int, new_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each new sample: the old ones it covers and their weights.
+
+    Samples are centred in cells that divide a line of length `size`. The
+    triangle reaches one cell to either side: an old cell, or a new one where
+    those are wider.
+
+    Returns:
+        Indices and float32 weights, both [new_size, taps].
+    """
+    step = size / new_size
+    reach = max(step, 1.0)
+    centres = (np.arange(new_size)[:, np.newaxis] + 0.5) * step
+    first = np.ceil(centres - reach - 0.5).astype(int)
+    taps = first + np.arange(math.ceil(2 * reach) + 1)
+    weights = np.maximum(1.0 - np.abs(taps + 0.5 - centres) / reach, 0.0)
+    weights[(taps < 0) | (taps >= size)] = 0.0
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.clip(taps, 0, size - 1), weights.astype(np.float32)
+
+
+def _check_image(image: np.ndarray) -> None:
+    if not isinstance(image, np.ndarray):
+        raise ValueError(
+            "expected an image as a numpy array, uint8 [H, W, 3] RGB, got"
+            f" {type(image).__name__}; numpy.asarray(image) makes one"
+        )
+    has_pixels = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+    if image.dtype != np.uint8 or not has_pixels:
+        raise ValueError(
+            "expected an image of uint8 [H, W, 3] RGB, got"
+            f" {image.dtype} {list(image.shape)}"
+        )
+
+
+def _quantize(values: np.ndarray, tensor: Mapping[str, Any]) -> np.ndarray:
+    """Float values as the tensor stores them; unchanged for float tensors."""
+    if tensor["dtype"] == np.float32:
+        return values
+    scale, zero_point = tensor["quantization"]
+    limits = np.iinfo(tensor["dtype"])
+    codes = np.rint(values / np.float32(scale)) + np.float32(zero_point)
+    return np.clip(codes, limits.min, limits.max).astype(tensor["dtype"])
+
+
+def _dequantize(values: np.ndarray, tensor: Mapping[str, Any]) -> np.ndarray:
+    """Stored values as floats; unchanged for float tensors."""
+    if tensor["dtype"] == np.float32:
+        return values
+    scale, zero_point = tensor["quantization"]
+    return (values - np.float32(zero_point)) * np.float32(scale)
+
+
+def _runtime() -> ModuleType:
+    """The installed runtime's `interpreter` module."""
+    for package in ("ai_edge_litert", "tflite_runtime"):
+        try:
+            return importlib.import_module(f"{package}.interpreter")
+        except ModuleNotFoundError as error:
+            if error.name != package:  # installed, but broken
+                raise
+    raise ImportError(
+        "running a .tflite file needs a LiteRT runtime:"
+        ' pip install "scdepth-tf[lite]"'
+    )

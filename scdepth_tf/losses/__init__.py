@@ -1,0 +1,33 @@
+"""The SC-Depth losses (Bian et al., IJCV 2021), from pixels to the total."""
+
+from scdepth_tf.config import LossConfig
+from scdepth_tf.losses.consistency import depth_inconsistency, self_mask
+from scdepth_tf.losses.masks import auto_mask, masked_mean
+from scdepth_tf.losses.photometric import (
+    photometric_error,
+    ssim_distance,
+    standardise,
+)
+from scdepth_tf.losses.smoothness import smoothness
+from scdepth_tf.losses.terms import (
+    LossTerms,
+    ViewComparison,
+    compare_views,
+    loss_terms,
+)
+
+__all__ = [
+    "loss_terms",
+    "LossTerms",
+    "LossConfig",
+    "compare_views",
+    "ViewComparison",
+    "ssim_distance",
+    "photometric_error",
+    "standardise",
+    "depth_inconsistency",
+    "self_mask",
+    "auto_mask",
+    "masked_mean",
+    "smoothness",
+]

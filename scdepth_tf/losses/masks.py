@@ -1,0 +1,59 @@
+"""Which pixels count: the auto-mask and means under a mask."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def auto_mask(
+    target: tf.Tensor, warped: tf.Tensor, source: tf.Tensor
+) -> tf.Tensor:
+    """M_a: keep a pixel only where warping explains it better than not.
+
+    mean_c|I_a − I'_a| < mean_c|I_a − I_b|, strictly, so that a camera that
+    stands still teaches nothing and cars that drive along are dropped. The
+    left side is clipped to [0, 1] per channel and the right side is not, as
+    in SC-SfMLearner-Release.
+
+    Args:
+        target: [B, H, W, 3] I_a, standardised.
+        warped: [B, H, W, 3] I'_a, the warped source, standardised.
+        source: [B, H, W, 3] I_b as it is, standardised.
+
+    Returns:
+        [B, H, W, 1] of 0 and 1, without gradient.
+    """
+    after = tf.minimum(tf.abs(target - warped), 1.0)
+    before = tf.abs(target - source)
+    better = tf.reduce_mean(after, axis=-1, keepdims=True) < tf.reduce_mean(
+        before, axis=-1, keepdims=True
+    )
+    return tf.cast(better, target.dtype)
+
+
+def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Σ(m·x) / max(Σm, 1) over the whole batch.
+
+    Args:
+        x: [..., C] values.
+        mask: [..., 1] or [..., C] weights in [0, 1].
+
+    Returns:
+        Scalar; 0, with zero gradient, where the mask is empty.
+    """
+    mask = tf.broadcast_to(mask, tf.shape(x))
+    return tf.reduce_sum(mask * x) / tf.maximum(tf.reduce_sum(mask), 1.0)
+
+
+def drop_sparse_images(mask: tf.Tensor, minimum_fraction: float) -> tf.Tensor:
+    """Empty the masks of images that keep too few pixels to learn from.
+
+    Args:
+        mask: [B, H, W, 1] in [0, 1].
+        minimum_fraction: of the image's pixels, in [0, 1].
+
+    Returns:
+        [B, H, W, 1], whole images zeroed.
+    """
+    fraction = tf.reduce_mean(mask, axis=[1, 2, 3], keepdims=True)
+    return tf.where(fraction >= minimum_fraction, mask, tf.zeros_like(mask))

@@ -1,0 +1,120 @@
+"""Layers without weights that both networks are made of."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+
+SIZE_MULTIPLE = 32
+"""Height and width must be divisible by the stride of the last feature."""
+
+
+def check_image_size(image_size: tuple[int | None, int | None]) -> None:
+    """Refuses sizes that the networks' skip connections cannot meet at.
+
+    Args:
+        image_size: height and width in pixels; None where unknown.
+
+    Raises:
+        ValueError: a known side is not a positive multiple of 32.
+    """
+    known = [side for side in image_size if side is not None]
+    if all(side > 0 and side % SIZE_MULTIPLE == 0 for side in known):
+        return
+    nearest = " × ".join(str(_nearest_valid(side)) for side in image_size)
+    given = " × ".join("any" if s is None else str(s) for s in image_size)
+    raise ValueError(
+        f"height and width must be divisible by {SIZE_MULTIPLE}, got {given};"
+        f" the nearest valid size is {nearest}"
+    )
+
+
+def _nearest_valid(side: int | None) -> int | str:
+    if side is None:
+        return "any"
+    return max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE
+
+
+@keras.saving.register_keras_serializable("scdepth_tf")
+class Standardize(keras.layers.Layer):
+    """(images − mean) · scale, the first layer of every encoder.
+
+    It runs in float32 under every dtype policy: bfloat16 cannot tell apart
+    neighbouring grey levels of a bright image before the mean is taken off.
+
+    Input and output: [B, H, W, 3·n], n images in [0, 1] stacked on channels.
+
+    Raises:
+        ValueError: when a statically known H or W is not divisible by 32.
+    """
+
+    def __init__(self, mean: float, scale: float, **kwargs: Any) -> None:
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.mean = mean
+        self.scale = scale
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        check_image_size((images.shape[1], images.shape[2]))
+        return (images - self.mean) * self.scale
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mean": self.mean, "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("scdepth_tf")
+class ReflectPad(keras.layers.Layer):
+    """One pixel of reflection (without the edge itself) on all four sides."""
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        if 1 in features.shape[1:3]:
+            raise ValueError(
+                "reflection needs features of at least 2 × 2: the reference"
+                " decoder takes images of at least 64 × 64 pixels"
+            )
+        sides = [[0, 0], [1, 1], [1, 1], [0, 0]]
+        return tf.pad(features, sides, mode="REFLECT")
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        batch, height, width, channels = input_shape
+        grow = [None if side is None else side + 2 for side in (height, width)]
+        return (batch, *grow, channels)
+
+
+@keras.saving.register_keras_serializable("scdepth_tf")
+class Upsample(keras.layers.Layer):
+    """Doubles height and width: [B, H, W, C] -> [B, 2H, 2W, C].
+
+    `bilinear` samples at half-pixel centres (torch: align_corners=False).
+    A resize op instead of `keras.layers.UpSampling2D`, which TFLite lowers
+    to RESHAPE and TILE; this one becomes a single RESIZE op.
+    """
+
+    def __init__(
+        self, method: Literal["nearest", "bilinear"], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.method = method
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        height, width = features.shape[1:3]
+        if height is None or width is None:
+            size = 2 * tf.shape(features)[1:3]
+        else:
+            size = (2 * height, 2 * width)
+        doubled = tf.image.resize(features, size, method=self.method)
+        # Bilinear resizing answers in float32 whatever it was given.
+        return tf.cast(doubled, features.dtype)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        batch, height, width, channels = input_shape
+        doubled = [None if s is None else 2 * s for s in (height, width)]
+        return (batch, *doubled, channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "method": self.method}

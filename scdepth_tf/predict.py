@@ -1,0 +1,44 @@
+"""From images to depth with a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from scdepth_tf.data.augment import resample
+from scdepth_tf.model import SCDepth
+
+
+def depth_predictor(
+    model: SCDepth, image_size: tuple[int, int]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from an image of any size to depth at the network's size.
+
+    The image is resized exactly as in training.
+
+    Args:
+        model: trained.
+        image_size: height and width the network works at.
+
+    Returns:
+        uint8 [H, W, 3] RGB -> float32 [h, w] depth > 0, scene units.
+    """
+    depth = tf.function(lambda image: model(image, training=False))
+
+    def predict(image: np.ndarray) -> np.ndarray:
+        resized = resize_image(image, image_size)
+        return depth(resized[None]).numpy()[0, ..., 0]
+
+    return predict
+
+
+def resize_image(
+    image: np.ndarray, image_size: tuple[int, int]
+) -> tf.Tensor:
+    """uint8 [H, W, 3] to float32 [h, w, 3] in [0, 1], as in training."""
+    frames, _ = resample(
+        tf.constant(image)[None], tf.eye(3), image_size
+    )
+    return frames[0]

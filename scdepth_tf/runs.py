@@ -1,0 +1,175 @@
+"""The run directory: what training leaves behind and everything else reads.
+
+    config.json         every choice (TrainConfig) and the data it was run on
+    environment.json    versions, machine and command
+    history.csv         one line per epoch
+    model.weights.h5    weights after the last epoch
+    best.weights.h5     weights of the best epoch
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from scdepth_tf.model import SCDepth
+
+CONFIG = "config.json"
+ENVIRONMENT = "environment.json"
+HISTORY = "history.csv"
+LAST_WEIGHTS = "model.weights.h5"
+BEST_WEIGHTS = "best.weights.h5"
+
+_PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scdepth-tf")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run directory that exists."""
+
+    folder: Path
+    config: TrainConfig
+    training_data: str
+    """The folder it was trained on."""
+    scenes: tuple[str, ...] = ()
+    """Names or patterns it was restricted to; empty: all."""
+
+
+def create_run(
+    folder: str | Path,
+    config: TrainConfig,
+    training_data: str | Path,
+    scenes: Sequence[str] = (),
+) -> Run:
+    """Start a run directory with its config and environment.
+
+    Raises:
+        ValueError: the folder cannot be written, or already holds a run.
+    """
+    folder = Path(folder)
+    if (folder / CONFIG).exists():
+        raise ValueError(
+            f"{folder} already holds a run; choose another --out or delete it"
+        )
+    run = Run(
+        folder, config, str(Path(training_data).resolve()), tuple(scenes)
+    )
+    described = {
+        "data": run.training_data,
+        "scenes": run.scenes,
+        "config": config.to_dict(),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_json(folder / ENVIRONMENT, environment())
+        _write_json(folder / CONFIG, described)
+    except OSError as error:
+        raise ValueError(
+            f"cannot write to {folder}: {error.strerror}; choose another --out"
+        ) from error
+    return run
+
+
+def open_run(folder: str | Path) -> Run:
+    """Read a run directory's config.
+
+    Raises:
+        FileNotFoundError: there is no run in the folder.
+        ValueError: its config.json cannot be understood.
+    """
+    folder = Path(folder)
+    path = folder / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} is not a run: it has no {CONFIG}; `scdepth train DATA "
+            "--out RUN` makes one"
+        )
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        config = TrainConfig.from_dict(described["config"])
+        run = Run(
+            folder, config, described["data"], tuple(described["scenes"])
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a run's config: {error}") from error
+    return run
+
+
+def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
+    """The trained model of a run.
+
+    Args:
+        run: from `open_run`.
+        weights: a .weights.h5 file; by default the best ones of the run.
+
+    Raises:
+        FileNotFoundError: the run has no weights yet.
+        ValueError: the weights do not fit the networks of config.json.
+    """
+    path = Path(weights) if weights else run.folder / BEST_WEIGHTS
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no weights at {path}; training writes them after its first epoch"
+        )
+    model = build_model(
+        dataclasses.replace(run.config.model, encoder_weights="none"),
+        run.config.loss,
+    )
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not hold the weights of {run.folder / CONFIG}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    return model
+
+
+def build_model(config: ModelConfig, loss: LossConfig) -> SCDepth:
+    """Both networks, fresh or from ImageNet, and the method around them."""
+    from scdepth_tf.model import SCDepth
+    from scdepth_tf.nets import DepthNet, PoseNet
+
+    weights = (
+        None if config.encoder_weights == "none" else config.encoder_weights
+    )
+    return SCDepth(
+        DepthNet(
+            config.depth_encoder, config.decoder, encoder_weights=weights
+        ),
+        PoseNet(config.pose_encoder, encoder_weights=weights),
+        loss=loss,
+        reverse_pose=config.reverse_pose,
+    )
+
+
+def environment() -> dict[str, object]:
+    """Versions, machine and command of this process."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "packages": versions,
+        "command": sys.argv,
+    }
+
+
+def _write_json(path: Path, content: object) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)

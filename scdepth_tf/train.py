@@ -1,0 +1,207 @@
+"""Train SC-Depth on a folder of video: data, model, `fit`, run directory."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from scdepth_tf import data, evaluate, metrics, predict, runs
+from scdepth_tf.config import TrainConfig
+from scdepth_tf.model import SCDepth
+
+_LOG = logging.getLogger(__name__)
+
+_VALIDATION_BATCHES = 25
+_VALIDATION_IMAGES = 40
+"""Enough to choose an epoch by, few enough to do after each."""
+
+
+def train(
+    folder: str | Path,
+    out: str | Path,
+    config: TrainConfig,
+    scenes: Sequence[str] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> runs.Run:
+    """Train on video and leave a run directory.
+
+    Everything that can be wrong with the data is found before the run
+    directory is made. The best epoch is chosen by AbsRel where the
+    validation scenes have depth, else by the validation loss, a poor judge:
+    it can fall while depth gets worse.
+
+    Args:
+        folder: what `scdepth_tf.data.open_scenes` reads.
+        out: the run directory to make.
+        config: every choice.
+        scenes: names or patterns of scenes; empty takes all.
+        callbacks: more Keras callbacks.
+        verbose: as in `keras.Model.fit`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        FileNotFoundError, ValueError: data, configuration or output folder
+            cannot be used.
+    """
+    keras.utils.set_random_seed(config.seed)
+    train_scenes, val_scenes = (
+        data.open_scenes(
+            folder,
+            split,
+            scenes,
+            validation_fraction=config.data.validation_fraction,
+            seed=config.seed,
+        )
+        for split in ("train", "val")
+    )
+    train_set = data.training_dataset(
+        train_scenes, config.data, config.batch_size, config.seed
+    )
+    val_set = data.validation_dataset(
+        val_scenes, config.data, config.batch_size
+    ).take(_VALIDATION_BATCHES)
+    count = len(data.triplets(train_scenes, config.data.stride))
+    _LOG.info(
+        "%d training triplets in %d scenes, %d scenes to validate on",
+        count,
+        len(train_scenes),
+        len(val_scenes),
+    )
+
+    model = runs.build_model(config.model, config.loss)
+    model.compile(
+        keras.optimizers.Adam(
+            _learning_rate(config), global_clipnorm=config.clip_norm
+        )
+    )
+    run = runs.create_run(out, config, folder, scenes)
+    try:
+        model.fit(
+            train_set,
+            validation_data=val_set,
+            epochs=config.epochs,
+            steps_per_epoch=config.steps_per_epoch,
+            verbose=verbose,
+            shuffle=False,  # the data shuffles itself
+            callbacks=[
+                # Before the others: it adds what they record and choose by.
+                DepthValidation(val_scenes, config.data.image_size),
+                keras.callbacks.CSVLogger(run.folder / runs.HISTORY),
+                KeepWeights(run.folder),
+                *callbacks,
+            ],
+        )
+    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        # The graph's decoder does not say which file it could not read.
+        frames = [
+            frame for scene in train_scenes + val_scenes
+            for frame in scene.frames
+        ]
+        unreadable = data.find_unreadable(frames)
+        if not unreadable:
+            raise
+        raise ValueError(
+            f"{unreadable[0]} ({len(unreadable)} unreadable of {len(frames)} "
+            "frames)"
+        ) from error
+    return run
+
+
+class DepthValidation(keras.callbacks.Callback):
+    """Adds depth errors on the validation scenes to the logs of each epoch.
+
+    `val_abs_rel` and `val_delta1` are median-scaled, `val_scale_spread` is
+    std / median of the per-image scale. Without ground truth it adds nothing.
+
+    Args:
+        scenes: validation scenes.
+        image_size: height and width the network works at.
+    """
+
+    def __init__(
+        self, scenes: Sequence[data.Scene], image_size: tuple[int, int]
+    ):
+        super().__init__()
+        self._samples = _spread_out(
+            evaluate.depth_samples(scenes), _VALIDATION_IMAGES
+        )
+        self._image_size = image_size
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Evaluate, where there is something to evaluate on."""
+        if not self._samples or logs is None:
+            return
+        predictor = predict.depth_predictor(self.model, self._image_size)
+        try:
+            report = evaluate.evaluate_depth(
+                predictor,
+                (sample() for sample in self._samples),
+                metrics.GENERIC,
+            )
+        except ValueError as error:  # a diverged network predicts no depth
+            _LOG.warning("no depth validation: %s", error)
+            return
+        logs["val_abs_rel"] = report.median_scaled.abs_rel
+        logs["val_delta1"] = report.median_scaled.delta1
+        logs["val_scale_spread"] = report.scale_spread
+
+
+class KeepWeights(keras.callbacks.Callback):
+    """Saves the last and the best weights after each epoch, whole or not.
+
+    Args:
+        folder: run directory.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self._folder = folder
+        self._best = np.inf
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Save; the first epoch is the best so far."""
+        logs = logs or {}
+        score = logs.get("val_abs_rel", logs.get("val_loss", np.inf))
+        last = self._folder / runs.LAST_WEIGHTS
+        partial = self._folder / "partial.weights.h5"
+        self.model.save_weights(partial)
+        partial.replace(last)
+        best = self._folder / runs.BEST_WEIGHTS
+        if score < self._best or not best.exists():
+            self._best = score
+            shutil.copyfile(last, partial)
+            partial.replace(best)
+
+
+def _learning_rate(
+    config: TrainConfig,
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if config.schedule == "constant":
+        return config.learning_rate
+    steps = config.epochs * config.steps_per_epoch
+    warmup = max(1, steps // 20)
+    return keras.optimizers.schedules.CosineDecay(
+        config.learning_rate / 10,
+        decay_steps=max(1, steps - warmup),
+        alpha=0.05,
+        warmup_target=config.learning_rate,
+        warmup_steps=warmup,
+    )
+
+
+def _spread_out(samples: list[Callable], count: int) -> list[Callable]:
+    """At most `count` of the samples, evenly spaced."""
+    chosen = np.linspace(0, len(samples) - 1, min(count, len(samples)))
+    return [samples[i] for i in chosen.round().astype(int)]
+
+
+__all__ = ["train", "DepthValidation", "KeepWeights", "SCDepth"]

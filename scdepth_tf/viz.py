@@ -1,0 +1,63 @@
+"""Pictures of depth, errors and masks (needs the `viz` extra)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def color_depth(
+    depth: np.ndarray, nearest: float, farthest: float
+) -> np.ndarray:
+    """Near is bright, far is dark, even steps in disparity.
+
+    Args:
+        depth: [H, W] > 0; 0 or less (no measurement, sky) becomes grey.
+        nearest: depth that gets the brightest colour.
+        farthest: depth that gets the darkest.
+
+    Returns:
+        [H, W, 3] uint8 (Matplotlib's magma).
+    """
+    known = depth > 0
+    disparity = 1.0 / np.where(known, depth, farthest)
+    low, high = 1.0 / farthest, 1.0 / nearest
+    # The square root spreads the far half of a street over more colours.
+    level = np.sqrt(np.clip((disparity - low) / (high - low), 0.0, 1.0))
+    return np.where(
+        known[..., None], _colors(level, "magma"), np.uint8([90, 96, 104])
+    )
+
+
+def color_ratio(depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Relative error: blue is too near, white is right, red is too far.
+
+    Args:
+        depth: [H, W] > 0 in the unit of `truth`.
+        truth: [H, W]; 0 or less (none) becomes grey.
+
+    Returns:
+        [H, W, 3] uint8; the colours saturate at a factor of 1.65 (e^0.5).
+    """
+    known = truth > 0
+    log_ratio = np.log(depth / np.where(known, truth, depth))
+    return np.where(
+        known[..., None],
+        _colors(np.clip(log_ratio + 0.5, 0.0, 1.0), "RdBu_r"),
+        np.uint8([90, 96, 104]),
+    )
+
+
+def color_weight(weight: np.ndarray) -> np.ndarray:
+    """A mask or error in [0, 1], [H, W], as [H, W, 3] uint8 (viridis)."""
+    return _colors(np.clip(weight, 0.0, 1.0), "viridis")
+
+
+def _colors(level: np.ndarray, name: str) -> np.ndarray:
+    try:
+        from matplotlib import colormaps
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "pictures need Matplotlib: pip install 'scdepth-tf[viz]'",
+            name=error.name,
+        ) from error
+    return colormaps[name](level, bytes=True)[..., :3]
