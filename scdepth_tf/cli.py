@@ -28,7 +28,8 @@ Folder = tyro.conf.Positional[Path]
 @dataclasses.dataclass(frozen=True)
 class Demo:
     """The main job on data it makes itself: render streets, train, evaluate
-    on a street never seen, export to TFLite, report."""
+    on a street never seen, export to TFLite, report.
+    """
 
     out: Path = Path("demo")
     """Folder to make; report.html in it is the result."""
@@ -54,9 +55,9 @@ class Train:
     scenes: tuple[str, ...] = ()
     """Names or patterns of scenes to use; all by default."""
 
-    config: Annotated[
-        TrainConfig, tyro.conf.arg(name="")
-    ] = TrainConfig()
+    config: Annotated[TrainConfig, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=TrainConfig
+    )
 
     def run(self) -> None:
         """Train."""
@@ -68,7 +69,8 @@ class Train:
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
     """Depth errors of a run: at each image's median scale and at one scale
-    for all, with the spread of the scale, beside trivial baselines."""
+    for all, with the spread of the scale, beside trivial baselines.
+    """
 
     what: tyro.conf.Positional[Literal["depth"]]
     """What to evaluate."""
@@ -141,14 +143,23 @@ class Export:
 
     def run(self) -> None:
         """Export and say what was written."""
-        from scdepth_tf import runs
-        from scdepth_tf.export import export_run
+        from scdepth_tf import data, export, runs
 
-        path = export_run(
-            runs.open_run(self.run_folder),
-            self.out,
+        run = runs.open_run(self.run_folder)
+        calibration = None
+        if self.quantize == "int8":
+            scenes = data.open_scenes(
+                self.calibration_data or run.training_data,
+                scenes=() if self.calibration_data else run.scenes,
+            )
+            calibration = data.spread_images(scenes, 100)
+        path = export.export_tflite(
+            runs.load_model(run).depth_net,
+            self.out / f"depth_{self.quantize}.tflite",
+            run.config.data.image_size,
             quantize=self.quantize,
-            calibration_data=self.calibration_data,
+            calibration=calibration,
+            metadata={"training_data": Path(run.training_data).name},
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
 

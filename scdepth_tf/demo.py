@@ -7,15 +7,12 @@ shortest example of how they fit together.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from scdepth_tf import (
@@ -29,7 +26,11 @@ from scdepth_tf import (
     synthetic,
 )
 from scdepth_tf.config import DataConfig, ModelConfig, TrainConfig
+from scdepth_tf.data import Scene
+from scdepth_tf.evaluate import DepthReport
 from scdepth_tf.lite import DepthPredictor
+from scdepth_tf.model import SCDepth
+from scdepth_tf.nets import DepthNet
 from scdepth_tf.train import train
 
 _LOG = logging.getLogger(__name__)
@@ -80,23 +81,31 @@ def run_demo(out: str | Path) -> Path:
         streets = _render(out / "streets")
     with _step("2/5 Training SC-Depth on plain frames", seconds):
         run = train(streets, out / "run", CONFIG, verbose=2)
+    model = runs.load_model(run)
+    training = data.open_scenes(streets, "train")
+    unseen = data.open_scenes(streets, "val")
     with _step("3/5 Exporting to TFLite", seconds):
-        model = runs.load_model(run)
-        files = _export(model.depth_net, streets, out / "export")
+        files = _export(model.depth_net, training, out / "export")
     with _step("4/5 Evaluating on streets never seen", seconds):
-        unseen = data.open_scenes(streets, "val")
-        reports = _evaluate(run, model, files, streets, unseen)
+        evaluations = _evaluate(model, files, training, unseen)
+        verified = {
+            f"TFLite {scheme}": export.verify(
+                path, model.depth_net, data.spread_images(unseen, 20)
+            )
+            for scheme, path in files.items()
+        }
+    evaluations["Keras"].write_json(out / "evaluation.json")
     with _step("5/5 Writing the report", seconds):
         page = report.write_report(
             out / "report.html",
             run=run,
             model=model,
             unseen=unseen,
-            evaluations=reports,
-            files=files,
+            evaluations=evaluations,
+            files=verified,
             seconds=seconds,
         )
-    _LOG.info("\n%s", reports["float32 Keras"].table())
+    _LOG.info("\n%s", evaluations["Keras"].table())
     _LOG.info(
         "Done in %.1f minutes. Open %s",
         (time.perf_counter() - started) / 60,
@@ -129,3 +138,49 @@ def _step(title: str, seconds: dict[str, float]) -> Iterator[None]:
     yield
     seconds[title] = time.perf_counter() - start
     _LOG.info("%s took %.0f s", title, seconds[title])
+
+
+def _export(
+    depth_net: DepthNet, training: Sequence[Scene], folder: Path
+) -> dict[str, Path]:
+    return {
+        scheme: export.export_tflite(
+            depth_net,
+            folder / f"depth_{scheme}.tflite",
+            CONFIG.data.image_size,
+            quantize=scheme,
+            calibration=data.spread_images(training, 100),
+            metadata={"training_data": "streets rendered by scdepth demo"},
+        )
+        for scheme in ("float32", "int8")
+    }
+
+
+def _evaluate(
+    model: SCDepth,
+    files: Mapping[str, Path],
+    training: Sequence[Scene],
+    unseen: Sequence[Scene],
+) -> dict[str, DepthReport]:
+    """Keras and both files, the files with numpy and LiteRT alone."""
+    predictors = {
+        "Keras": predict.depth_predictor(model, CONFIG.data.image_size),
+        **{
+            f"TFLite {scheme}": DepthPredictor(path)
+            for scheme, path in files.items()
+        },
+    }
+    baselines = evaluate.training_baselines(
+        training, CONFIG.data.image_size, PROTOCOL, every=2
+    )
+    samples = evaluate.depth_samples(unseen)
+    return {
+        name: evaluate.evaluate_depth(
+            predictor,
+            (sample() for sample in tqdm(samples, name, unit="image")),
+            PROTOCOL,
+            baselines if name == "Keras" else None,
+            name=name,
+        )
+        for name, predictor in predictors.items()
+    }

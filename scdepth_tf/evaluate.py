@@ -233,9 +233,7 @@ def training_baselines(
     """
     chosen = {
         "constant depth": constant_depth(),
-        "ground plane": ground_plane(
-            maximum_depth=protocol.maximum_depth
-        ),
+        "ground plane": ground_plane(maximum_depth=protocol.maximum_depth),
     }
     depths = (
         scene.depth(index)

@@ -128,7 +128,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as tail:
             metadata = json.loads(tail.read(METADATA_NAME))
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{path} does not describe itself (no {METADATA_NAME} inside: cut"
             " short, or another program's); export it again with"
@@ -186,9 +186,7 @@ def _resize_rows(image: np.ndarray, height: int) -> np.ndarray:
     return resized
 
 
-def _triangle_filter(
-    size: int, new_size: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _triangle_filter(size: int, new_size: int) -> tuple[np.ndarray, np.ndarray]:
     """For each new sample: the old ones it covers and their weights.
 
     Samples are centred in cells that divide a line of length `size`. The

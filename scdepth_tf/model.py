@@ -291,8 +291,7 @@ class SCDepth(keras.Model):
             "self_mask": terms.self_mask_mean,
             "dropped": terms.dropped_fraction,
             "depth_mean": depth_mean,
-            "depth_spread": tf.math.reduce_std(predictions.depths)
-            / depth_mean,
+            "depth_spread": tf.math.reduce_std(predictions.depths) / depth_mean,
             "translation": tf.reduce_mean(tf.norm(poses[..., :3], axis=-1)),
             "rotation": tf.reduce_mean(tf.norm(poses[..., 3:], axis=-1)),
         }

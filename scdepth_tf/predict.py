@@ -34,11 +34,7 @@ def depth_predictor(
     return predict
 
 
-def resize_image(
-    image: np.ndarray, image_size: tuple[int, int]
-) -> tf.Tensor:
+def resize_image(image: np.ndarray, image_size: tuple[int, int]) -> tf.Tensor:
     """uint8 [H, W, 3] to float32 [h, w, 3] in [0, 1], as in training."""
-    frames, _ = resample(
-        tf.constant(image)[None], tf.eye(3), image_size
-    )
+    frames, _ = resample(tf.constant(image)[None], tf.eye(3), image_size)
     return frames[0]

@@ -1,10 +1,10 @@
 """The run directory: what training leaves behind and everything else reads.
 
-    config.json         every choice (TrainConfig) and the data it was run on
-    environment.json    versions, machine and command
-    history.csv         one line per epoch
-    model.weights.h5    weights after the last epoch
-    best.weights.h5     weights of the best epoch
+config.json         every choice (TrainConfig) and the data it was run on
+environment.json    versions, machine and command
+history.csv         one line per epoch
+model.weights.h5    weights after the last epoch
+best.weights.h5     weights of the best epoch
 """
 
 from __future__ import annotations
@@ -60,9 +60,7 @@ def create_run(
         raise ValueError(
             f"{folder} already holds a run; choose another --out or delete it"
         )
-    run = Run(
-        folder, config, str(Path(training_data).resolve()), tuple(scenes)
-    )
+    run = Run(folder, config, str(Path(training_data).resolve()), tuple(scenes))
     described = {
         "data": run.training_data,
         "scenes": run.scenes,
@@ -96,9 +94,7 @@ def open_run(folder: str | Path) -> Run:
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
         config = TrainConfig.from_dict(described["config"])
-        run = Run(
-            folder, config, described["data"], tuple(described["scenes"])
-        )
+        run = Run(folder, config, described["data"], tuple(described["scenes"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a run's config: {error}") from error
     return run
@@ -143,9 +139,7 @@ def build_model(config: ModelConfig, loss: LossConfig) -> SCDepth:
         None if config.encoder_weights == "none" else config.encoder_weights
     )
     return SCDepth(
-        DepthNet(
-            config.depth_encoder, config.decoder, encoder_weights=weights
-        ),
+        DepthNet(config.depth_encoder, config.decoder, encoder_weights=weights),
         PoseNet(config.pose_encoder, encoder_weights=weights),
         loss=loss,
         reverse_pose=config.reverse_pose,

@@ -103,7 +103,8 @@ def train(
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
         # The graph's decoder does not say which file it could not read.
         frames = [
-            frame for scene in train_scenes + val_scenes
+            frame
+            for scene in train_scenes + val_scenes
             for frame in scene.frames
         ]
         unreadable = data.find_unreadable(frames)

@@ -2,9 +2,7 @@
 
 import numpy as np
 
-INTRINSICS = np.array(
-    [[100.0, 0.0, 62.3], [0.0, 110.0, 30.7], [0.0, 0.0, 1.0]]
-)
+INTRINSICS = np.array([[100.0, 0.0, 62.3], [0.0, 110.0, 30.7], [0.0, 0.0, 1.0]])
 HEIGHT, WIDTH = 64, 128
 
 # A road 1.5 below the first camera and a wall 12 before it: n·X = distance.

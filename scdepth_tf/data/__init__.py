@@ -11,7 +11,7 @@ from scdepth_tf.data.images import (
     load_instance,
 )
 from scdepth_tf.data.scene import Scene
-from scdepth_tf.data.scenes import open_scenes
+from scdepth_tf.data.scenes import open_scenes, spread_images
 from scdepth_tf.data.triplets import Triplet, triplets
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Triplet",
     "training_dataset",
     "validation_dataset",
+    "spread_images",
     "load_image",
     "load_depth",
     "load_instance",

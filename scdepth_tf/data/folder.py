@@ -28,7 +28,7 @@ def scene_folders(root: Path) -> dict[str, Path]:
     such folders.
     """
     if (root / "cam.txt").is_file():
-        return {root.resolve().name: root}
+        return {root.absolute().name: root}
     listed = [
         name
         for file in ("train.txt", "val.txt")
@@ -43,7 +43,7 @@ def scene_folders(root: Path) -> dict[str, Path]:
     ]
     names = sorted({*listed, *found}, key=natural_key)
     if not names and find_frames(root):
-        return {root.resolve().name: root}
+        return {root.absolute().name: root}
     return {name: root / name for name in names}
 
 

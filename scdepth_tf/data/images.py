@@ -21,7 +21,11 @@ DEPTH_SUFFIXES = (".npz", ".npy", ".png")
 
 _MILLIMETRES_PER_METRE = 1000.0
 _KITTI_CODES_PER_METRE = 256.0
-_END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+_END_MARKERS = {
+    "JPEG": b"\xff\xd9",
+    "MPO": b"\xff\xd9",  # a JPEG with previews, as phones write them
+    "PNG": b"IEND\xaeB`\x82",
+}
 _COLOR_MODES = ("RGB", "L", "RGBA", "LA", "P", "CMYK", "1")
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
@@ -140,7 +144,10 @@ def _complaint(path: Path) -> str | None:
 
 def _checked_size(path: Path) -> tuple[int, int]:
     try:
-        with path.open("rb") as file, Image.open(file) as image:
+        with (
+            path.open("rb") as file,
+            Image.open(file, formats=("JPEG", "PNG")) as image,
+        ):
             width, height = image.size
             if image.mode not in _COLOR_MODES:
                 raise ValueError(f"mode {image.mode}, not 8-bit colour or grey")
@@ -210,7 +217,7 @@ def _missing(path: Path) -> str:
 
 def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        reason = "no image format"
+        reason = "neither JPEG nor PNG"
     else:
         reason = str(error)
     return (

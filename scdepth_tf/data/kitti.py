@@ -80,7 +80,7 @@ def camera_folders(root: Path) -> dict[str, Path]:
     """Image folders under `root` by scene name, DATE/DRIVE_sync/image_0X."""
     return {
         f"{drive.parent.name}/{drive.name}/image_{camera}": path
-        for drive in (drive.resolve() for drive in find_drives(root))
+        for drive in find_drives(root.absolute())
         for camera in CAMERAS
         if (path := drive / f"image_{camera}").is_dir()
     }

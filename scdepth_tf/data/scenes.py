@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
+
+import numpy as np
 
 from scdepth_tf.data import folder, kitti
 from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
@@ -71,6 +73,19 @@ def open_scenes(
             for scene in opened
         ]
     return opened
+
+
+def spread_images(scenes: Sequence[Scene], count: int) -> Iterator[np.ndarray]:
+    """At most `count` images, evenly spread over all frames of the scenes.
+
+    Yields:
+        uint8 [H, W, 3] RGB, read one at a time.
+    """
+    frames = [(scene, index) for scene in scenes for index in range(len(scene))]
+    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames)))
+    for position in chosen.round().astype(int):
+        scene, index = frames[position]
+        yield scene.image(index)
 
 
 def _find(

@@ -115,7 +115,9 @@ def read_model(path: str | Path) -> bytes:
     content = path.read_bytes()
     try:
         with zipfile.ZipFile(path) as tail:
-            return content[: min(entry.header_offset for entry in tail.filelist)]
+            return content[
+                : min(entry.header_offset for entry in tail.filelist)
+            ]
     except zipfile.BadZipFile:
         return content
 

@@ -4,6 +4,8 @@ from scdepth_tf.config import LossConfig
 from scdepth_tf.losses.consistency import depth_inconsistency, self_mask
 from scdepth_tf.losses.masks import auto_mask, masked_mean
 from scdepth_tf.losses.photometric import (
+    IMAGE_MEAN,
+    IMAGE_STD,
     photometric_error,
     ssim_distance,
     standardise,
@@ -25,6 +27,8 @@ __all__ = [
     "ssim_distance",
     "photometric_error",
     "standardise",
+    "IMAGE_MEAN",
+    "IMAGE_STD",
     "depth_inconsistency",
     "self_mask",
     "auto_mask",

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def depth_inconsistency(computed: tf.Tensor, sampled: tf.Tensor) -> tf.Tensor:
-    """D_diff = |D_b^a − D'_b| / (D_b^a + D'_b) (paper eq. 5), clipped to [0, 1].
+    """D_diff = |D_b^a − D'_b| / (D_b^a + D'_b), clipped to [0, 1] (eq. 5).
 
     Args:
         computed: [B, H, W, 1] depth of the target's points in the source

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
+from scdepth_tf.nets.decoder import decode, get_decoder
 from scdepth_tf.nets.encoders import build_encoder
-from scdepth_tf.nets.initializers import head_initializer
-from scdepth_tf.nets.layers import ReflectPad, Upsample
-
-DECODER_CHANNELS = (16, 32, 64, 128, 256)
-"""Width of the decoder at strides 1, 2, 4, 8 and 16."""
-
-Convolution = Callable[[keras.KerasTensor, int, str], keras.KerasTensor]
 
 
 @keras.saving.register_keras_serializable("scdepth_tf")
@@ -59,20 +52,10 @@ class DepthNet(keras.Model):
         beta: float = 0.01,
         **kwargs: Any,
     ) -> None:
+        # Images stay float32 up to the standardisation under every policy.
         super().__init__(autocast=False, **kwargs)
-        if decoder not in _DECODERS:
-            raise ValueError(
-                f"decoder must be one of {', '.join(_DECODERS)}, got"
-                f" {decoder!r}"
-            )
-        convolution, activation, default_upsampling = _DECODERS[decoder]
         if upsampling is None:
-            upsampling = default_upsampling
-        if upsampling not in ("nearest", "bilinear"):
-            raise ValueError(
-                "upsampling must be one of nearest, bilinear, got"
-                f" {upsampling!r}"
-            )
+            upsampling = get_decoder(decoder).upsampling
         self.encoder_name = encoder
         self.decoder_name = decoder
         self.upsampling = upsampling
@@ -80,8 +63,7 @@ class DepthNet(keras.Model):
         self.beta = beta
         self.encoder = build_encoder(encoder, 3, encoder_weights)
         images = keras.Input((None, None, 3), dtype="float32", name="image")
-        features = self.encoder(images)
-        logits = _decode(features, convolution, activation, upsampling)
+        logits = decode(self.encoder(images), decoder, upsampling)
         self.network = keras.Model(images, logits, name="network")
         self.built = True  # all weights exist: nothing waits for a first call
 
@@ -115,59 +97,3 @@ class DepthNet(keras.Model):
             "alpha": self.alpha,
             "beta": self.beta,
         }
-
-
-def _decode(
-    features: list[keras.KerasTensor],
-    convolution: Convolution,
-    activation: str,
-    upsampling: str,
-) -> keras.KerasTensor:
-    """Five features -> logits at full resolution.
-
-    Per level: 3×3, ×2 upsampling, the encoder's feature of that size, 3×3.
-    The last level, at full resolution, has no feature to meet.
-    """
-    *skips, x = features
-    skips = [None, *skips]
-    for level in reversed(range(len(DECODER_CHANNELS))):
-        channels = DECODER_CHANNELS[level]
-        x = convolution(x, channels, f"level{level}_reduce")
-        x = keras.layers.Activation(activation)(x)
-        x = Upsample(upsampling)(x)
-        if skips[level] is not None:
-            x = keras.layers.Concatenate()([x, skips[level]])
-        x = convolution(x, channels, f"level{level}_merge")
-        x = keras.layers.Activation(activation)(x)
-    return convolution(x, 1, "logits")
-
-
-def _zero_padded(
-    x: keras.KerasTensor, channels: int, name: str
-) -> keras.KerasTensor:
-    return _convolution(channels, "same", name)(x)
-
-
-def _reflect_padded(
-    x: keras.KerasTensor, channels: int, name: str
-) -> keras.KerasTensor:
-    return _convolution(channels, "valid", name)(ReflectPad()(x))
-
-
-def _convolution(channels: int, padding: str, name: str) -> keras.layers.Layer:
-    # The head stays in float32 under mixed precision: at a logit of −5 one
-    # step of bfloat16 is 3 % of depth.
-    return keras.layers.Conv2D(
-        channels,
-        3,
-        padding=padding,
-        kernel_initializer=head_initializer(),
-        dtype="float32" if name == "logits" else None,
-        name=name,
-    )
-
-
-_DECODERS = {
-    "reference": (_reflect_padded, "elu", "nearest"),
-    "mobile": (_zero_padded, "relu", "bilinear"),
-}

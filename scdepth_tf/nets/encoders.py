@@ -39,11 +39,11 @@ def build_encoder(
         raise ValueError(
             f"encoder must be one of {', '.join(ENCODERS)}, got {name!r}"
         )
-    encoder = ENCODERS[name](channels)
-    if weights == "imagenet":
-        load_imagenet(encoder)
-    elif weights is not None:
+    if weights not in (None, "imagenet"):
         raise ValueError(
             f'encoder_weights must be None or "imagenet", got {weights!r}'
         )
+    encoder = ENCODERS[name](channels)
+    if weights == "imagenet":
+        load_imagenet(encoder)
     return encoder

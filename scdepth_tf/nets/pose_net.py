@@ -46,6 +46,7 @@ class PoseNet(keras.Model):
         encoder_weights: Literal["imagenet"] | None = None,
         **kwargs: Any,
     ) -> None:
+        # Images stay float32 up to the standardisation under every policy.
         super().__init__(autocast=False, **kwargs)
         self.encoder_name = encoder
         self.encoder = build_encoder(encoder, 6, encoder_weights)

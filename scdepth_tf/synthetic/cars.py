@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 
-from scdepth_tf.synthetic import materials
+from scdepth_tf.synthetic.materials import cars as materials
 from scdepth_tf.synthetic.shapes import PARKED, Ball, Face, Model
 from scdepth_tf.synthetic.textures import AtlasBuilder
 
+
 @dataclasses.dataclass(frozen=True)
 class CarDesign:
-    """Proportions of a car, metres, z from tail (−length/2) to nose.
+    """Proportions of a car, metres.
 
     Attributes:
-      length, width: outside.
-      ground, belt, roof: heights of sill, window line and roof.
-      nose, bonnet: heights of the bonnet's front and rear end.
-      windscreen, roof_front, roof_rear, rear_screen: shares of the length
-        from the nose where the cabin begins, reaches the roof, leaves it and
-        ends.
+      length: from nose to tail.
+      width: without mirrors.
+      ground: height of the sill.
+      belt: height of the window line.
+      roof: height of the roof.
+      nose: height of the bonnet's front end.
+      bonnet: height of the bonnet's rear end.
       tail: height of the boot's rear end.
+      cabin: shares of the length from the nose where the windscreen begins
+        and reaches the roof, and where the rear window leaves it and ends.
     """
 
     length: float
@@ -31,163 +36,171 @@ class CarDesign:
     roof: float
     nose: float
     bonnet: float
-    windscreen: float
-    roof_front: float
-    roof_rear: float
-    rear_screen: float
     tail: float
+    cabin: tuple[float, float, float, float]
 
 
-CAR_DESIGNS = (
-    # hatchback, saloon, estate, SUV, van
-    CarDesign(3.9, 1.70, 0.22, 0.92, 1.46, 0.68, 0.90, 0.24, 0.42, 0.84, 0.98, 0.90),
-    CarDesign(4.5, 1.78, 0.21, 0.92, 1.43, 0.66, 0.90, 0.27, 0.43, 0.69, 0.85, 0.94),
-    CarDesign(4.6, 1.78, 0.21, 0.93, 1.47, 0.67, 0.91, 0.26, 0.41, 0.90, 0.985, 0.93),
-    CarDesign(4.4, 1.85, 0.30, 1.08, 1.68, 0.85, 1.06, 0.25, 0.40, 0.88, 0.98, 1.06),
-    CarDesign(4.9, 1.92, 0.26, 1.12, 1.98, 0.85, 1.10, 0.14, 0.31, 0.97, 0.995, 1.12),
+HATCHBACK = CarDesign(
+    length=3.9, width=1.70, ground=0.22, belt=0.92, roof=1.46, nose=0.68,
+    bonnet=0.90, tail=0.90, cabin=(0.24, 0.42, 0.84, 0.98),
+)  # fmt: skip
+SALOON = CarDesign(
+    length=4.5, width=1.78, ground=0.21, belt=0.92, roof=1.43, nose=0.66,
+    bonnet=0.90, tail=0.94, cabin=(0.27, 0.43, 0.69, 0.85),
+)  # fmt: skip
+ESTATE = CarDesign(
+    length=4.6, width=1.78, ground=0.21, belt=0.93, roof=1.47, nose=0.67,
+    bonnet=0.91, tail=0.93, cabin=(0.26, 0.41, 0.90, 0.985),
+)  # fmt: skip
+OFF_ROADER = CarDesign(
+    length=4.4, width=1.85, ground=0.30, belt=1.08, roof=1.68, nose=0.85,
+    bonnet=1.06, tail=1.06, cabin=(0.25, 0.40, 0.88, 0.98),
+)  # fmt: skip
+VAN = CarDesign(
+    length=4.9, width=1.92, ground=0.26, belt=1.12, roof=1.98, nose=0.85,
+    bonnet=1.10, tail=1.12, cabin=(0.14, 0.31, 0.97, 0.995),
 )  # fmt: skip
 
+CAR_DESIGNS = (HATCHBACK, SALOON, ESTATE, OFF_ROADER, VAN)
+
+_AXLES = np.array([0.185, 0.79])
+"""Shares of the length behind the nose."""
 
 _LEAN = 0.06
 """Metres by which a side leans inwards per metre of height."""
+
+_INSIDE = (0.0, 0.5, 0.0)
 
 
 class CarFactory:
     """Paints the tiles of every design once, then builds cars in colours."""
 
     def __init__(self, rng: np.random.Generator, atlas: AtlasBuilder):
-        self._plain = atlas.add(materials.plain(rng, 0.025))
-        self._front = atlas.add(materials.car_face(rng, rear=False))
-        self._rear = atlas.add(materials.car_face(rng, rear=True))
+        self._paint = atlas.add(materials.paint(rng))
+        self._front = atlas.add(materials.front(rng))
+        self._rear = atlas.add(materials.rear(rng))
         self._wheel = atlas.add(materials.wheel(rng))
         self._screen = atlas.add(
-            materials.car_glass(rng, [(0, 0.05), (0.95, 1)])
+            materials.glass(rng, posts=((0, 0.05), (0.95, 1)))
         )
-        self._glass = atlas.add(
-            materials.car_glass(rng, [(0, 0.06), (0.42, 0.47), (0.94, 1)])
+        self._windows = atlas.add(
+            materials.glass(rng, posts=((0, 0.06), (0.42, 0.47), (0.94, 1)))
         )
-        self._sides = [
-            atlas.add(
-                materials.car_side(
-                    rng, d.length, d.belt - d.ground, _axles(d)
+        self._sides = {
+            design: atlas.add(
+                materials.side(
+                    rng,
+                    design.length,
+                    design.belt - design.ground,
+                    design.length * _AXLES,
                 )
             )
-            for d in CAR_DESIGNS
-        ]
+            for design in CAR_DESIGNS
+        }
 
-    def build(self, kind: int, colour) -> Model:
-        """A car of CAR_DESIGNS[kind] that looks along +Z."""
-        d = CAR_DESIGNS[kind]
-        side_tile = self._sides[kind]
-        front = d.length / 2
-        half = d.width / 2
-        inside = (0.0, 0.5, 0.0)
+    def build(self, design: CarDesign, tint: np.ndarray) -> Model:
+        """A car that looks along +Z, its paint of a linear RGB."""
+        faces = self._body(design) + self._cabin(design)
+        return Model.of(
+            [face._replace(tint=tint) for face in faces],
+            self._wheels(design),
+            PARKED,
+        )
 
-        def station(share):
-            return front - share * d.length
-
-        faces = []
-
-        def add(corners, tile, uv):
-            faces.append(Face(corners, tile, inside, uv=uv, tint=colour))
-
-        whole = [(0, 0), (1, 0), (0, 1)]
-
-        def fitted(width, height):
-            return np.array(whole) * (width, height)
-
-        # Top line of the body: nose, bonnet edge, belt, boot, tail.
-        top_z = [front, station(0.06), station(d.windscreen),
-                 station(d.rear_screen), station(0.99), -front]  # fmt: skip
-        top_up = [d.nose, d.nose + 0.08, d.bonnet, d.belt, d.tail, d.tail - 0.06]
-        skirt = [half * s for s in (0.86, 0.96, 1.0, 1.0, 0.97, 0.92)]
+    def _body(self, d):
+        """Five sections from nose to tail, each with a top and two sides."""
+        half, nose = d.width / 2, d.length / 2
+        shares = np.array([0, 0.06, d.cabin[0], d.cabin[3], 0.99, 1])
+        ups = [d.nose, d.nose + 0.08, d.bonnet, d.belt, d.tail, d.tail - 0.06]
+        skirts = half * np.array([0.86, 0.96, 1.0, 1.0, 0.97, 0.92])
         # The same lean everywhere keeps every section of the side flat.
-        top_half = [
-            wide - _LEAN * (up - d.ground)
-            for wide, up in zip(skirt, top_up, strict=True)
-        ]
-        tall = d.belt - d.ground
-        for k in range(5):
-            add(
-                [
-                    (-top_half[k], top_up[k], top_z[k]),
-                    (top_half[k], top_up[k], top_z[k]),
-                    (top_half[k + 1], top_up[k + 1], top_z[k + 1]),
-                    (-top_half[k + 1], top_up[k + 1], top_z[k + 1]),
-                ],
-                self._plain,
-                fitted(30, 30),
-            )
-            for side in (-1, 1):
-                u0 = (front - top_z[k]) / d.length * 256
-                u1 = (front - top_z[k + 1]) / d.length * 256
-                v0 = (d.belt - top_up[k]) / tall * 64
-                # Texture rows follow height, so lines run level.
-                add(
-                    [
-                        (side * top_half[k], top_up[k], top_z[k]),
-                        (side * top_half[k + 1], top_up[k + 1], top_z[k + 1]),
-                        (side * skirt[k + 1], d.ground, top_z[k + 1]),
-                        (side * skirt[k], d.ground, top_z[k]),
-                    ],
-                    side_tile,
-                    [
-                        (u0, v0),
-                        (u1, (d.belt - top_up[k + 1]) / tall * 64),
-                        (u0, 64),
-                    ],
-                )
-        for end, tile in ((0, self._front), (5, self._rear)):
-            z, up = top_z[end], top_up[end]
-            add(
-                [
-                    (-top_half[end], up, z), (top_half[end], up, z),
-                    (skirt[end], d.ground, z), (-skirt[end], d.ground, z),
-                ],
-                tile,
-                fitted(128, 64),
-            )  # fmt: skip
-        # The cabin leans inwards.
-        belt, roof = half * 0.95, half * 0.76
-        z0, z1, z2, z3 = (
-            station(s)
-            for s in (d.windscreen, d.roof_front, d.roof_rear, d.rear_screen)
+        wides = skirts - _LEAN * (np.array(ups) - d.ground)
+        sections = list(
+            zip(nose - shares * d.length, ups, wides, skirts, strict=True)
         )
-        for za, zb in ((z0, z1), (z3, z2)):
-            add(
-                [(-roof, d.roof, zb), (roof, d.roof, zb),
-                 (belt, d.belt, za), (-belt, d.belt, za)],
-                self._screen,
-                [(8, 0), (120, 0), (8, 64)],
-            )  # fmt: skip
-        for side in (-1, 1):
-            add(
-                [(side * roof, d.roof, z1), (side * roof, d.roof, z2),
-                 (side * belt, d.belt, z3), (side * belt, d.belt, z0)],
-                self._glass,
-                [(128 * (z0 - z1) / (z0 - z3), 0),
-                 (128 * (z0 - z2) / (z0 - z3), 0), (0, 64)],
-            )  # fmt: skip
-        add(
-            [(-roof, d.roof, z1), (roof, d.roof, z1),
-             (roof, d.roof, z2), (-roof, d.roof, z2)],
-            self._plain,
-            fitted(40, 40),
-        )  # fmt: skip
-        wheels = [
+        faces = []
+        for section in itertools.pairwise(sections):
+            (z0, up0, wide0, skirt0), (z1, up1, wide1, skirt1) = section
+            top = [
+                (-wide0, up0, z0),
+                (wide0, up0, z0),
+                (wide1, up1, z1),
+                (-wide1, up1, z1),
+            ]
+            faces.append(Face(top, self._paint, _INSIDE, uv=_whole(30, 30)))
+            for sign in (-1, 1):
+                flank = [
+                    (sign * wide0, up0, z0),
+                    (sign * wide1, up1, z1),
+                    (sign * skirt1, d.ground, z1),
+                    (sign * skirt0, d.ground, z0),
+                ]
+                # Rows of the tile follow height, so its lines run level.
+                uv = [
+                    (256 * (nose - z) / d.length,
+                     64 * (d.belt - up) / (d.belt - d.ground))
+                    for z, up in ((z0, up0), (z1, up1), (z0, d.ground))
+                ]  # fmt: skip
+                faces.append(Face(flank, self._sides[d], _INSIDE, uv=uv))
+        for (z, up, wide, skirt), tile in (
+            (sections[0], self._front),
+            (sections[-1], self._rear),
+        ):
+            end = [
+                (-wide, up, z),
+                (wide, up, z),
+                (skirt, d.ground, z),
+                (-skirt, d.ground, z),
+            ]
+            faces.append(Face(end, tile, _INSIDE, uv=_whole(128, 64)))
+        return faces
+
+    def _cabin(self, d):
+        """Two screens, two rows of windows that lean inwards, a roof."""
+        belt, roof = 0.475 * d.width, 0.38 * d.width
+        z0, z1, z2, z3 = d.length * (0.5 - np.array(d.cabin))
+        faces = []
+        for low, high in ((z0, z1), (z3, z2)):
+            screen = [
+                (-roof, d.roof, high),
+                (roof, d.roof, high),
+                (belt, d.belt, low),
+                (-belt, d.belt, low),
+            ]
+            uv = [(8, 0), (120, 0), (8, 64)]
+            faces.append(Face(screen, self._screen, _INSIDE, uv=uv))
+        for sign in (-1, 1):
+            windows = [
+                (sign * roof, d.roof, z1),
+                (sign * roof, d.roof, z2),
+                (sign * belt, d.belt, z3),
+                (sign * belt, d.belt, z0),
+            ]
+            u1, u2 = 128 * (z0 - np.array([z1, z2])) / (z0 - z3)
+            uv = [(u1, 0), (u2, 0), (0, 64)]
+            faces.append(Face(windows, self._windows, _INSIDE, uv=uv))
+        top = [
+            (-roof, d.roof, z1),
+            (roof, d.roof, z1),
+            (roof, d.roof, z2),
+            (-roof, d.roof, z2),
+        ]
+        return [*faces, Face(top, self._paint, _INSIDE, uv=_whole(40, 40))]
+
+    def _wheels(self, d):
+        return [
             Ball(
-                (side * (half - 0.1), 0.32, z),
+                (sign * (d.width / 2 - 0.1), 0.32, z),
                 (0.13, 0.32, 0.32),
                 self._wheel,
                 density=100.0,
                 offset=(32, 32),
             )
-            for side in (-1, 1)
-            for z in (front - a for a in _axles(d))
+            for sign in (-1, 1)
+            for z in d.length * (0.5 - _AXLES)
         ]
-        return Model.of(faces, wheels, PARKED)
 
 
-def _axles(design: CarDesign) -> tuple[float, float]:
-    """Distances of the axles behind the nose, metres."""
-    return 0.185 * design.length, 0.79 * design.length
+def _whole(width, height):
+    """Texture coordinates that stretch a tile over a quad."""
+    return [(0, 0), (width, 0), (0, height)]

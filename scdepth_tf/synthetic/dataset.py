@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from scdepth_tf.synthetic.frame import render_frame
-from scdepth_tf.synthetic.street import make_street
+from scdepth_tf.synthetic.plan import make_street
 
 _JPEG_QUALITY = 95
 
@@ -39,23 +39,23 @@ def write_streets(
 
     Args:
       out: a folder that does not exist yet, or is empty.
-      seeds_train, seeds_val: one street a seed, all different, in
-        [0, 999999].
+      seeds_train: streets listed in train.txt, one a seed in [0, 999999].
+      seeds_val: streets listed in val.txt, other seeds.
       frames: consecutive frames a street.
       image_size: height and width in pixels.
       processes: rendered at once, one street each; None is one a core.
-      progress: called after every frame with the number of frames done and
-        the number in all.
+      progress: called with the number of frames done and the number in all
+        whenever the first has grown.
 
     Returns:
       `out` as a Path.
 
     Raises:
-      ValueError: `out` has contents, or the seeds are not as described.
+      ValueError: `out` has contents, or an argument is not as described.
     """
     out = Path(out)
     seeds = [*seeds_train, *seeds_val]
-    _check(out, seeds, frames)
+    _check(out, seeds, frames, image_size)
     processes = min(processes or os.cpu_count() or 1, max(len(seeds), 1))
     total = len(seeds) * frames
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +66,7 @@ def write_streets(
             for seed in seeds
         ]
         if processes == 1:
-            done = 0
-            for job in jobs:
-                for _ in _write_street(*job):
-                    done += 1
-                    if progress:
-                        progress(done, total)
+            _write_one_by_one(jobs, progress, total)
         else:
             _write_in_parallel(jobs, processes, progress, total)
         for name, chosen in (("train", seeds_train), ("val", seeds_val)):
@@ -92,7 +87,7 @@ def street_name(seed: int) -> str:
     return f"street_{seed:03d}"
 
 
-def _check(out: Path, seeds: Sequence[int], frames: int) -> None:
+def _check(out, seeds, frames, image_size):
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(
             f"expected a new or empty folder, but {out} already has contents; "
@@ -106,50 +101,58 @@ def _check(out: Path, seeds: Sequence[int], frames: int) -> None:
     wrong = [seed for seed in seeds if not 0 <= seed <= 999_999]
     if wrong:
         raise ValueError(f"expected seeds in [0, 999999], got {wrong}")
+    if len(image_size) != 2 or min(image_size) < 2:
+        raise ValueError(
+            "expected image_size as (height, width) of at least 2 pixels, "
+            f"got {image_size}"
+        )
     if frames < 1:
         raise ValueError(f"expected at least one frame a street, got {frames}")
 
 
-def _write_in_parallel(jobs, processes, progress, total):
-    # Spawned, not forked: the caller may have threads (TensorFlow does).
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        ticks = manager.Queue()
-        with concurrent.futures.ProcessPoolExecutor(
-            processes, mp_context=context
-        ) as pool:
-            futures = [
-                pool.submit(_write_street_counting, job, ticks) for job in jobs
-            ]
-            try:
-                _relay(futures, ticks, progress, total)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-
-
-def _relay(futures, ticks, progress, total):
-    """Report ticks until every future is done; raise the first failure."""
+def _write_one_by_one(jobs, progress, total):
     done = 0
-    waiting = set(futures)
-    while waiting:
-        finished, waiting = concurrent.futures.wait(
-            waiting,
-            timeout=0.2,
-            return_when=concurrent.futures.FIRST_EXCEPTION,
-        )
-        while not ticks.empty():
-            ticks.get()
+    for job in jobs:
+        for _ in _write_street(*job):
             done += 1
             if progress:
                 progress(done, total)
-        for future in finished:
-            future.result()
 
 
-def _write_street_counting(job, ticks):
+def _write_in_parallel(jobs, processes, progress, total):
+    # Spawned, not forked: the caller may have threads (TensorFlow does).
+    pool = concurrent.futures.ProcessPoolExecutor(
+        processes, mp_context=multiprocessing.get_context("spawn")
+    )
+    with pool:
+        waiting = {pool.submit(_write_whole_street, job) for job in jobs}
+        reported = 0
+        try:
+            while waiting:
+                finished, waiting = concurrent.futures.wait(
+                    waiting,
+                    timeout=0.2,
+                    return_when=concurrent.futures.FIRST_COMPLETED,
+                )
+                for future in finished:
+                    future.result()  # raises what the worker raised
+                # The files themselves say how far the workers have come.
+                done = sum(_count_frames(folder) for folder, *_ in jobs)
+                if progress and done > reported:
+                    progress(done, total)
+                reported = done
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _count_frames(folder: Path) -> int:
+    return sum(1 for _ in folder.glob("depth/*.npz"))
+
+
+def _write_whole_street(job):
     for _ in _write_street(*job):
-        ticks.put(None)
+        pass
 
 
 def _write_street(folder: Path, seed: int, frames: int, image_size):

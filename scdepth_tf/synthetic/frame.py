@@ -35,7 +35,8 @@ class Frame:
 
 def kitti_intrinsics(image_size: tuple[int, int]) -> np.ndarray:
     """KITTI's colour camera (P_rect_02 of 2011_09_26, 1242×375) resized to
-    `image_size` (height, width): `[3, 3]` float64, pixels."""
+    `image_size` (height, width): `[3, 3]` float64, pixels.
+    """
     height, width = image_size
     across, down = width / 1242, height / 375
     return np.array(
@@ -57,9 +58,17 @@ def render_frame(
 
     Args:
       street: from `make_street`.
-      frame_index: ≥ 0; the street was made for a number of frames.
+      frame_index: in [0, street.frames).
       image_size: height and width in pixels.
+
+    Raises:
+      ValueError: the street is not made for that frame.
     """
+    if not 0 <= frame_index < street.frames:
+        raise ValueError(
+            f"expected a frame in [0, {street.frames}) of this street, got "
+            f"{frame_index}; make_street(seed, frames) makes longer ones"
+        )
     height, width = image_size
     intrinsics = kitti_intrinsics(image_size)
     pose = street.path.world_from_camera(frame_index)
@@ -88,7 +97,8 @@ def render_frame(
 def _rays(intrinsics, height, width):
     """Normalised coordinates of a grid twice as fine as the pixels, whose
     odd rows and columns are pixel centres: x `[2·width + 1]`,
-    y `[2·height + 1]`."""
+    y `[2·height + 1]`.
+    """
     u = (np.arange(2 * width + 1) - 1) / 2
     v = (np.arange(2 * height + 1) - 1) / 2
     return (
@@ -98,7 +108,8 @@ def _rays(intrinsics, height, width):
 
 
 def _tent(fine):
-    """Pixels `[H, W, 3]` from rays `[2H + 1, 2W + 1, 3]`, weighted 1-2-1
-    along both axes."""
-    rows = 0.25 * (fine[:-2:2] + fine[2::2]) + 0.5 * fine[1:-1:2]
-    return 0.25 * (rows[:, :-2:2] + rows[:, 2::2]) + 0.5 * rows[:, 1:-1:2]
+    """Pixels `[3, H, W]` from rays `[3, 2H + 1, 2W + 1]`, weighted 1-2-1
+    along both axes.
+    """
+    rows = 0.25 * (fine[:, :-2:2] + fine[:, 2::2]) + 0.5 * fine[:, 1:-1:2]
+    return 0.25 * (rows[..., :-2:2] + rows[..., 2::2]) + 0.5 * rows[..., 1:-1:2]

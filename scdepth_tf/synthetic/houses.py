@@ -6,11 +6,17 @@ import dataclasses
 
 import numpy as np
 
-from scdepth_tf.synthetic.materials import Facade
+from scdepth_tf.synthetic.materials.walls import (
+    FRONT_TEXELS,
+    WINDOW_TEXELS,
+    Facade,
+)
 from scdepth_tf.synthetic.shapes import Face, Model, box
 
 _EAVES = 0.35
 """Metres by which a roof overhangs the wall."""
+
+_WINDOW_UV = [(0, 0), (WINDOW_TEXELS, 0), (0, WINDOW_TEXELS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +79,6 @@ class House:
         return self.front.width / 2
 
     @property
-    def _storey(self) -> float:
-        return self.front.height / self.front.storeys
-
-    @property
     def _wall_look(self):
         # Squared: display to linear; the wall tile itself is light grey.
         return {"tile": self.tiles.wall, "tint": self.front.colour**2 * 1.3}
@@ -100,11 +102,16 @@ class House:
                 front,
                 self.tiles.front,
                 inside,
-                uv=[(0, 0), (256, 0), (0, 256)],
+                uv=[(0, 0), (FRONT_TEXELS, 0), (0, FRONT_TEXELS)],
             )
         ]
         for z in (-half, half):
-            side = [(0, h, z), (self.depth, h, z), (self.depth, 0, z), (0, 0, z)]
+            side = [
+                (0, h, z),
+                (self.depth, h, z),
+                (self.depth, 0, z),
+                (0, 0, z),
+            ]
             faces.append(
                 Face(side, inside=inside, offset=shift, **self._wall_look)
             )
@@ -117,7 +124,7 @@ class House:
             for floor in range(self.front.storeys):
                 if rng.random() < 0.35:
                     continue
-                top = (floor + 0.76) * self._storey
+                top = (floor + 0.76) * self.front.storey
                 for z, side in ((-self._half - 0.05, "z"), (self._half, "Z")):
                     faces += box(
                         (x - size[0] / 2, x + size[0] / 2),
@@ -125,7 +132,7 @@ class House:
                         (z, z + 0.05),
                         self.tiles.window,
                         sides=side,
-                        uv=[(0, 0), (64, 0), (0, 64)],
+                        uv=_WINDOW_UV,
                     )
         return faces
 
@@ -210,7 +217,7 @@ class House:
             (-0.45, 0.45),
             self.tiles.window,
             sides="x",
-            uv=[(0, 0), (64, 0), (0, 64)],
+            uv=_WINDOW_UV,
         )
         return faces + window
 
@@ -236,7 +243,7 @@ class House:
         )  # fmt: skip
         window = box(
             (0.45, 0.5), (low + 0.2, low + 1.25), (z - 0.5, z + 0.5),
-            self.tiles.window, sides="x", uv=[(0, 0), (64, 0), (0, 64)],
+            self.tiles.window, sides="x", uv=_WINDOW_UV,
         )  # fmt: skip
         lid = box(
             (0.3, back), (low + 1.35, low + 1.5), (z - 0.85, z + 0.85),
@@ -245,15 +252,20 @@ class House:
         return walls + window + lid
 
     def _awning(self, rng):
-        top, low = 0.92 * self._storey, 0.74 * self._storey
+        top, low = 0.92 * self.front.storey, 0.74 * self.front.storey
         reach = 0.42 * self.front.width
-        cloth = [(0, top, -reach), (0, top, reach), (-1.1, low, reach), (-1.1, low, -reach)]
+        cloth = [
+            (0, top, -reach),
+            (0, top, reach),
+            (-1.1, low, reach),
+            (-1.1, low, -reach),
+        ]
         return [
             Face(
                 cloth,
                 self.tiles.plain,
                 inside=(0, 0, 0),
-                tint=rng.uniform(0.05, 0.7, 3),
+                tint=rng.uniform(0.1, 0.6) * rng.uniform(0.5, 1.0, 3),
                 two_sided=True,
             )
         ]
@@ -262,7 +274,7 @@ class House:
         z = share * self.front.width
         faces = []
         for floor in range(1, self.front.storeys):
-            up = floor * self._storey
+            up = floor * self.front.storey
             faces += box(
                 (-1.0, 0), (up - 0.12, up + 0.08), (z - 1.4, z + 1.4),
                 **self._trim_look(0.7),
@@ -275,7 +287,7 @@ class House:
 
     def _bay(self, share):
         z = share * self.front.width
-        tall = 0.95 * self._storey
+        tall = 0.95 * self.front.storey
         walls = box(
             (-0.9, 0), (0, tall), (z - 1.2, z + 1.2), sides="xzZ",
             **self._wall_look,
@@ -285,7 +297,7 @@ class House:
             for k in (-0.52, 0.52)
             for face in box(
                 (-0.95, -0.9), (0.85, tall - 0.3), (z + k - 0.45, z + k + 0.45),
-                self.tiles.window, sides="x", uv=[(0, 0), (64, 0), (0, 64)],
+                self.tiles.window, sides="x", uv=_WINDOW_UV,
             )
         ]  # fmt: skip
         lid = box(

@@ -58,7 +58,7 @@ class CameraPath:
     bounce: float
 
     def distance(self, frame_index: int) -> float:
-        """z of the camera in metres; 0 in frame 0."""
+        """Metres along Z that the camera has come; 0 in frame 0."""
         swing = 0.13
         return float(
             self.speed
@@ -66,7 +66,10 @@ class CameraPath:
                 frame_index
                 + self.surge
                 / swing
-                * (np.sin(swing * frame_index + self.phase) - np.sin(self.phase))
+                * (
+                    np.sin(swing * frame_index + self.phase)
+                    - np.sin(self.phase)
+                )
             )
         )
 

@@ -2,105 +2,148 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+
 import numpy as np
 
 from scdepth_tf.synthetic.shapes import Ball, Model
+
+
+@dataclasses.dataclass(frozen=True)
+class _Habit:
+    """How a kind of tree grows at size 1, metres.
+
+    Attributes:
+      trunk: height of the lowest leaves.
+      thickness: radius of the trunk.
+      crown: radius of the crown.
+      height: of the crown.
+      blobs: ellipsoids that it is composed of.
+    """
+
+    trunk: float
+    thickness: float
+    crown: float
+    height: float
+    blobs: int
+
+
+_HABITS = {
+    "round": _Habit(2.6, 0.16, 1.7, 3.4, 10),
+    "broad": _Habit(3.2, 0.24, 2.6, 3.9, 14),
+    "young": _Habit(1.9, 0.07, 0.9, 2.2, 6),
+    "column": _Habit(1.0, 0.15, 0.85, 7.5, 6),
+    "fir": _Habit(0.9, 0.16, 1.9, 7.0, 10),
+}
+
 
 def tree(
     rng: np.random.Generator,
     kind: str,
     leaf_tile: int,
     bark_tile: int,
-    tint,
+    tint: np.ndarray,
     size: float,
 ) -> Model:
-    """A tree: "round", "broad", "column", "fir" or "young".
+    """A tree: "round", "broad", "young", "column" or "fir".
 
     Args:
       rng: source of randomness.
       kind: silhouette.
-      leaf_tile, bark_tile: tiles.
+      leaf_tile: tile of the crown, its A cutting the holes.
+      bark_tile: tile of the trunk.
       tint: linear RGB of the leaves.
-      size: scale of the crown, about 1.
+      size: scale, about 1.
     """
-    trunk = {"round": 2.6, "broad": 3.2, "column": 1.0, "fir": 0.9, "young": 1.9}[kind] * rng.uniform(0.85, 1.2)
-    thick = {"round": 0.16, "broad": 0.24, "column": 0.15, "fir": 0.16, "young": 0.07}[kind] * size
-    blobs: list[tuple[np.ndarray, np.ndarray]] = []
-    if kind in ("round", "broad", "young"):
-        radius = {"round": 1.7, "broad": 2.6, "young": 0.9}[kind] * size
-        tall = radius * {"round": 1.0, "broad": 0.75, "young": 1.2}[kind]
-        blobs.append((np.array([0, trunk + tall, 0]), radius * np.array([0.75, 0.8, 0.75])))
-        count = {"round": 9, "broad": 13, "young": 5}[kind]
-        for k in range(count):
-            angle = 2.4 * k + rng.uniform(-0.3, 0.3)
-            up = np.clip(-0.75 + 1.6 * (k + 0.5) / count, -1, 1)
-            flat = np.sqrt(1 - min(up * up, 0.9))
-            centre = np.array(
-                [np.cos(angle) * flat * radius * 0.66,
-                 trunk + tall + up * tall * 0.7,
-                 np.sin(angle) * flat * radius * 0.66]
-            )  # fmt: skip
-            blobs.append((centre, radius * rng.uniform(0.38, 0.58) * np.array([1, 0.85, 1])))
-    elif kind == "column":
-        tall = 7.5 * size
-        for k in range(6):
-            share = k / 5
-            wide = (0.75 + 0.5 * np.sin(np.pi * (0.2 + 0.75 * share))) * size * 0.75
-            blobs.append(
-                (np.array([rng.uniform(-0.15, 0.15), trunk + 0.6 + share * tall * 0.8, rng.uniform(-0.15, 0.15)]),
-                 np.array([wide, tall * 0.17, wide]))
-            )  # fmt: skip
-    else:
-        tall = 7.0 * size
-        for k in range(7):
-            share = k / 6
-            wide = (1 - share * 0.88) * 2.0 * size
-            blobs.append(
-                (np.array([0, trunk + 0.3 + share * tall * 0.9, 0]),
-                 np.array([wide, tall * 0.11, wide]))
-            )  # fmt: skip
-    top = max(centre[1] for centre, _ in blobs)
-    balls = [
-        Ball(
-            (0, top / 2, 0), (thick, top / 2, thick), bark_tile,
-            offset=rng.uniform(0, 128, 2),
-            tint=(0.9, 0.75, 0.6), cylinder=True,
-        )
-    ]  # fmt: skip
-    for centre, radii in blobs:
-        balls.append(
-            Ball(
-                centre, radii, leaf_tile, 
-                offset=rng.uniform(0, 256, 2),
-                tint=np.asarray(tint) * rng.uniform(0.8, 1.2), leafy=True,
-            )
-        )  # fmt: skip
-    return Model.of(balls=balls)
+    habit = _HABITS[kind]
+    trunk = habit.trunk * rng.uniform(0.85, 1.2)
+    radius, height = habit.crown * size, habit.height * size
+    grow = {"column": _column, "fir": _fir}.get(kind, _globe)
+    crown = [
+        _leaves(rng, (x, trunk + up, z), radii, leaf_tile, tint)
+        for (x, up, z), radii in grow(rng, radius, height, habit.blobs)
+    ]
+    top = max(ball.centre[1] for ball in crown)
+    thickness = habit.thickness * size
+    stem = Ball(
+        (0, top / 2, 0),
+        (thickness, top / 2, thickness),
+        bark_tile,
+        offset=rng.uniform(0, 128, 2),
+        tint=(0.9, 0.75, 0.6),
+        cylinder=True,
+    )
+    return Model.of(balls=[stem, *crown])
 
 
-def bush(rng: np.random.Generator, leaf_tile: int, tint, size: float) -> Model:
+def bush(
+    rng: np.random.Generator, leaf_tile: int, tint: np.ndarray, size: float
+) -> Model:
+    """A bush of about `size` metres radius."""
     balls = []
     for _ in range(int(rng.integers(2, 5))):
         radii = size * rng.uniform(0.45, 0.8, 3)
-        centre = rng.uniform(-0.5, 0.5, 3) * size
-        balls.append(
-            Ball(
-                (centre[0], radii[1] * 0.7, centre[2]), radii, leaf_tile,
-                offset=rng.uniform(0, 256, 2),
-                tint=np.asarray(tint) * rng.uniform(0.8, 1.2), leafy=True,
-            )
-        )  # fmt: skip
+        x, z = rng.uniform(-0.5, 0.5, 2) * size
+        centre = (x, 0.7 * radii[1], z)
+        balls.append(_leaves(rng, centre, radii, leaf_tile, tint))
     return Model.of(balls=balls)
 
 
-def hill(rng: np.random.Generator, leaf_tile: int, tint) -> Model:
+def hill(rng: np.random.Generator, leaf_tile: int, tint: np.ndarray) -> Model:
     """A wooded hill for the horizon."""
     radii = rng.uniform(60, 110), rng.uniform(9, 24), rng.uniform(25, 40)
-    return Model.of(
-        balls=[
-            Ball(
-                (0, 0, 0), radii, leaf_tile, density=8.0,
-                offset=rng.uniform(0, 256, 2), tint=tint,
-            )
-        ]
-    )  # fmt: skip
+    woods = Ball(
+        (0, 0, 0),
+        radii,
+        leaf_tile,
+        density=8.0,
+        offset=rng.uniform(0, 256, 2),
+        tint=tint,
+    )
+    return Model.of(balls=[woods])
+
+
+def _leaves(rng, centre, radii, leaf_tile, tint):
+    return Ball(
+        centre,
+        radii,
+        leaf_tile,
+        offset=rng.uniform(0, 256, 2),
+        tint=tint * rng.uniform(0.8, 1.2),
+        leafy=True,
+    )
+
+
+def _globe(rng, radius, height, count) -> Iterator:
+    """A core, and blobs spread over it on a golden-angle spiral."""
+    half = height / 2
+    yield (0, half, 0), (0.75 * radius, 0.8 * half, 0.75 * radius)
+    for k in range(count - 1):
+        angle = 2.4 * k + rng.uniform(-0.3, 0.3)
+        up = -0.75 + 1.6 * (k + 0.5) / (count - 1)
+        out = 0.66 * radius * np.sqrt(1 - min(up * up, 0.9))
+        centre = (
+            out * np.cos(angle),
+            half * (1 + 0.7 * up),
+            out * np.sin(angle),
+        )
+        yield centre, radius * rng.uniform(0.38, 0.58) * np.array([1, 0.85, 1])
+
+
+def _column(rng, radius, height, count) -> Iterator:
+    """Blobs one above the other, widest below the middle."""
+    for share in np.linspace(0, 1, count):
+        wide = radius * (0.66 + 0.44 * np.sin(np.pi * (0.2 + 0.75 * share)))
+        x, z = rng.uniform(-0.15, 0.15, 2)
+        centre = (x, 0.6 + 0.8 * share * height, z)
+        yield centre, (wide, 0.17 * height, wide)
+
+
+def _fir(rng, radius, height, count) -> Iterator:
+    """Drooping tiers that narrow towards the top."""
+    for share in np.linspace(0, 1, count):
+        wide = radius * (1 - 0.9 * share) * rng.uniform(0.85, 1.1)
+        x, z = rng.uniform(-0.12, 0.12, 2) * wide
+        centre = (x, 0.5 + 0.88 * share * height, z)
+        yield centre, (wide, 0.1 * height + 0.1 * wide, wide)

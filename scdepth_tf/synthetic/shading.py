@@ -10,8 +10,9 @@ import dataclasses
 
 import numpy as np
 
+from scdepth_tf.synthetic.path import Bend
+from scdepth_tf.synthetic.shadows import SURFACE_LIFT, ShadowMap
 from scdepth_tf.synthetic.shapes import Quads, Rounds
-from scdepth_tf.synthetic.shadows import ShadowMap
 from scdepth_tf.synthetic.textures import Atlas
 from scdepth_tf.synthetic.visibility import Hits, leaf_coordinates
 
@@ -19,6 +20,13 @@ from scdepth_tf.synthetic.visibility import Hits, leaf_coordinates
 # of a pixel: their mean blends neighbouring levels smoothly.
 _DITHER_U = np.array([[0.0, 0.5], [0.75, 0.25]], np.float32)
 _DITHER_V = np.array([[0.25, 0.75], [0.5, 0.0]], np.float32)
+
+_FILTER_WIDTH = np.float32(1.4)
+"""Width of the texture filter in rays: a little more than one keeps edges
+crisp and motion calm."""
+
+_BAND = 24
+"""Rows of rays coloured at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +59,7 @@ def radiance(
     atlas: Atlas,
     shadows: ShadowMap,
     light: Light,
-    bend,
+    bend: Bend,
     hits: Hits,
     world_from_camera: np.ndarray,
     x: np.ndarray,
@@ -60,188 +68,267 @@ def radiance(
     """Linear colour of every ray of the grid.
 
     Args:
-      quads, rounds, atlas, hits, world_from_camera, x, y: as `first_hits`
-        took and returned them.
+      quads: flat surfaces, world metres.
+      rounds: ellipsoids and cylinders, world metres.
+      atlas: their tiles.
       shadows: where the sun does not reach.
       light: sun and sky.
-      bend: function from z to the centre line's x, metres.
+      bend: the street's centre line.
+      hits: what `first_hits` returned for this grid.
+      world_from_camera: `[4, 4]`.
+      x: `[columns]`, as `first_hits` took it.
+      y: `[rows]`, as `first_hits` took it.
 
     Returns:
-      `[rows, columns, 3]` float32, linear, 1 is white before exposure.
+      `[3, rows, columns]` float32, linear, 1 is white before exposure.
     """
-    rotation = world_from_camera[:3, :3].astype(np.float32)
-    position = world_from_camera[:3, 3].astype(np.float32)
-    grid = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-    rays = np.stack([g.ravel() for g in grid] + [np.ones(x.size * y.size, np.float32)], 1)
+    shader = _Shader(
+        quads, rounds, atlas, shadows, light, bend, hits, world_from_camera,
+        (float(x[1] - x[0]), float(y[1] - y[0])),
+    )  # fmt: skip
     tiling = len(y) // 2 + 1, len(x) // 2 + 1
     dither_u, dither_v = (
-        np.tile(d, tiling)[: len(y), : len(x)].ravel()
-        for d in (_DITHER_U, _DITHER_V)
+        np.tile(d, tiling)[: len(y), : len(x)] for d in (_DITHER_U, _DITHER_V)
     )
-    surface = hits.surface.ravel()
-    inverse_depth = hits.inverse_depth.ravel()
-    steps = float(x[1] - x[0]), float(y[1] - y[0])
-    colour = np.empty((surface.size, 3), np.float32)
-
-    at = np.flatnonzero(surface < 0)
-    directions = rays[at] @ rotation.T
-    sky = _sky(atlas, light, directions, steps[0], dither_u[at])
-    colour[at] = sky
-
-    at = np.flatnonzero((surface >= 0) & (surface < len(quads)))
-    depth = 1 / inverse_depth[at]
-    where = position + (rays[at] @ rotation.T) * depth[:, None]
-    number = surface[at]
-    texel = _quad_texel(
-        quads, atlas, hits, bend, rotation, number, where, rays[at], depth,
-        steps, dither_u[at], dither_v[at],
-    )  # fmt: skip
-    facing = (quads.normals @ light.to_sun).astype(np.float32)
-    facing = np.where(quads.two_sided, np.abs(facing), facing)
-    upward = (-quads.normals[:, 1]).astype(np.float32)
-    colour[at] = _lit(
-        light,
-        _tinted(texel, quads.tint.astype(np.float32)[number]),
-        np.maximum(facing, 0)[number],
-        upward[number],
-        shadows,
-        where,
-    )
-
-    at = np.flatnonzero(surface >= len(quads))
-    depth = 1 / inverse_depth[at]
-    where = position + (rays[at] @ rotation.T) * depth[:, None]
-    number = surface[at] - len(quads)
-    colour[at] = _round_colour(
-        rounds, atlas, light, shadows, number, where, depth, steps[0],
-        dither_u[at],
-    )  # fmt: skip
-
-    clear = np.exp(-1 / (np.maximum(inverse_depth, 1e-6) * light.haze_distance))
-    clear = np.where(surface < 0, np.float32(1), clear)[:, None]
-    haze = light.horizon.astype(np.float32)
-    colour = haze + (colour - haze) * clear
-    return colour.reshape(*hits.surface.shape, 3)
+    ray_x, ray_y = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    # Channels first: numpy is slow where the last axis is only three long.
+    colour = np.empty((3, *hits.surface.shape), np.float32)
+    # Bands small enough for the processor's cache take half the time.
+    for top in range(0, len(y), _BAND):
+        band = slice(top, top + _BAND)
+        samples = _Samples(
+            x=ray_x[band].ravel(),
+            y=ray_y[band].ravel(),
+            inverse_depth=hits.inverse_depth[band].ravel(),
+            surface=hits.surface[band].ravel(),
+            dither_u=dither_u[band].ravel(),
+            dither_v=dither_v[band].ravel(),
+        )
+        colour[:, band] = shader.colour(samples).reshape(colour[:, band].shape)
+    return colour
 
 
 def tone(linear: np.ndarray, exposure: float) -> np.ndarray:
-    """Linear `[..., 3]` to 8-bit display values, highlights rolled off."""
+    """Linear `[3, H, W]` to 8-bit display values `[H, W, 3]`."""
+    # Highlights roll off instead of burning out.
     display = np.sqrt(1 - np.exp(-exposure * np.maximum(linear, 0)))
     # A film-like curve: deeper shade, livelier colour.
-    grey = display.mean(axis=-1, keepdims=True)
+    grey = display.mean(axis=0)
     display = np.clip(grey + 1.2 * (display - grey), 0, 1)
     display += 0.55 * (display * display * (3 - 2 * display) - display)
-    return (255 * display + 0.5).astype(np.uint8)
+    return np.moveaxis(255 * display + 0.5, 0, -1).astype(np.uint8)
 
 
-def _quad_texel(
-    quads, atlas, hits, bend, rotation, number, where, rays, depth,
-    steps, dither_u, dither_v,
-):  # fmt: skip
-    """Texture of quads at the footprint of each ray: `[n, 4]`."""
-    axes = quads.uv_axes.astype(np.float32)
-    seen_axes = axes @ rotation  # texels per camera metre
-    footprints, place = [], []
-    planes = hits.planes[number]
-    for k in range(2):
-        axis = seen_axes[:, k][number]
-        # Texel coordinate = axis·ray / w, w = plane·ray: its derivatives
-        # along columns and rows are (axis_i − coordinate·plane_i) / w.
-        coordinate = np.einsum("ni,ni->n", axis, rays) * depth
-        across = (axis[:, 0] - coordinate * planes[:, 0]) * (depth * steps[0])
-        down = (axis[:, 1] - coordinate * planes[:, 1]) * (depth * steps[1])
-        footprints.append(np.maximum(np.abs(across), np.abs(down)))
-        place.append(
-            np.einsum("ni,ni->n", axes[:, k][number], where)
-            + quads.uv_offset[:, k].astype(np.float32)[number]
+@dataclasses.dataclass(frozen=True)
+class _Samples:
+    """Rays (x, y, 1) and what they meet; every array `[n]`."""
+
+    x: np.ndarray
+    y: np.ndarray
+    inverse_depth: np.ndarray
+    surface: np.ndarray
+    dither_u: np.ndarray
+    dither_v: np.ndarray
+
+    def __getitem__(self, chosen) -> _Samples:
+        return _Samples(
+            **{
+                field.name: getattr(self, field.name)[chosen]
+                for field in dataclasses.fields(self)
+            }
         )
-    u, v = place
-    bent = np.flatnonzero(quads.follows_bend[number])
-    if bent.size:
-        shift = bend(where[bent, 2]).astype(np.float32)
-        u[bent] -= axes[:, 0, 0][number[bent]] * shift
-    return atlas.sample(
-        quads.tile[number],
-        u,
-        v,
-        _level(footprints[0], dither_u),
-        _level(footprints[1], dither_v),
-    )
+
+
+class _Shader:
+    """Colours rays; holds per-surface tables in float32."""
+
+    def __init__(
+        self, quads, rounds, atlas, shadows, light, bend, hits,
+        world_from_camera, steps,
+    ):  # fmt: skip
+        rotation, position = world_from_camera[:3, :3], world_from_camera[:3, 3]
+        self._rotation = rotation.astype(np.float32)
+        self._position = position.astype(np.float32)[:, None]
+        self._steps = np.float32(steps)
+        self._atlas, self._shadows, self._bend = atlas, shadows, bend
+        self._light = light
+        self._horizon, self._zenith, self._sun, self._ambient = (
+            colour.astype(np.float32)[:, None]
+            for colour in (
+                light.horizon,
+                light.zenith,
+                light.sun,
+                light.ambient,
+            )
+        )
+
+        self._quad_count = len(quads)
+        self._quad_tile, self._ground = quads.tile, quads.ground
+        self._planes = _columns(hits.planes)
+        # uv = axes·ray·depth + base, with everything in the camera frame.
+        axes = quads.uv_axes @ rotation
+        self._axes = np.ascontiguousarray(axes.transpose(1, 2, 0), np.float32)
+        base = quads.uv_axes @ position + quads.uv_offset
+        self._base = _columns(base)
+        self._per_metre = quads.uv_axes[:, 0, 0].astype(np.float32)
+        self._quad_tint = _columns(quads.tint)
+        facing = quads.normals @ light.to_sun
+        lift = SURFACE_LIFT * np.sign(facing)[:, None] * quads.normals
+        self._lift = _columns(lift)
+        facing = np.where(quads.two_sided, np.abs(facing), facing)
+        self._facing = np.maximum(facing, 0).astype(np.float32)
+        self._upward = (-quads.normals[:, 1]).astype(np.float32)
+
+        self._round_tile, self._leafy = rounds.tile, rounds.leafy
+        self._cylinder = rounds.cylinder
+        self._matrices = np.ascontiguousarray(
+            rounds.unit_from_world.transpose(1, 2, 0), np.float32
+        )
+        self._centres = _columns(rounds.centre)
+        self._radii = _columns(rounds.radii)
+        self._density = rounds.density.astype(np.float32)
+        self._round_offset = _columns(rounds.uv_offset)
+        self._round_tint = _columns(rounds.tint)
+
+    def colour(self, samples: _Samples) -> np.ndarray:
+        """Linear colour `[3, n]`."""
+        colour = np.empty((3, samples.surface.size), np.float32)
+        surface = samples.surface
+        for chosen, paint in (
+            (surface < 0, self._sky),
+            ((surface >= 0) & (surface < self._quad_count), self._quads),
+            (surface >= self._quad_count, self._rounds),
+        ):
+            at = np.flatnonzero(chosen)
+            if at.size:
+                colour[:, at] = paint(samples[at])
+        return colour
+
+    def _quads(self, samples):
+        number, depth = samples.surface, 1 / samples.inverse_depth
+        places, levels = [], []
+        plane_x, plane_y = self._planes[0][number], self._planes[1][number]
+        for k, dither in ((0, samples.dither_u), (1, samples.dither_v)):
+            axis_x, axis_y, axis_z = (a[number] for a in self._axes[k])
+            place = (axis_x * samples.x + axis_y * samples.y + axis_z) * depth
+            # place = axis·ray / (plane·ray): its derivatives along columns
+            # and rows are (axis_i − place · plane_i) · depth.
+            axis_x -= place * plane_x
+            axis_y -= place * plane_y
+            footprint = depth * np.maximum(
+                np.abs(axis_x) * self._steps[0], np.abs(axis_y) * self._steps[1]
+            )
+            places.append(place + self._base[k][number])
+            levels.append(_level(footprint, dither))
+        where = self._where(samples, depth)
+        bent = np.flatnonzero(self._ground[number])
+        if bent.size:
+            shift = self._bend(where[2, bent])
+            places[0][bent] -= self._per_metre[number[bent]] * shift
+        texel = self._atlas.sample(self._quad_tile[number], *places, *levels)
+        where += self._lift[:, number]
+        lit = self._lit(
+            _tinted(texel, self._quad_tint[:, number]),
+            self._facing[number],
+            self._upward[number],
+            where,
+        )
+        return self._hazy(lit, depth)
+
+    def _rounds(self, samples):
+        number = samples.surface - self._quad_count
+        depth = 1 / samples.inverse_depth
+        where = self._where(samples, depth)
+        matrices = self._matrices[:, :, number]
+        q = _apply(matrices, where - self._centres[:, number])
+        density = self._density[number]
+        u, v = leaf_coordinates(
+            q, self._radii[:, number], density, self._round_offset[:, number]
+        )
+        level = _level(density * depth * self._steps[0], samples.dither_u)
+        texel = self._atlas.sample(self._round_tile[number], u, v, level, level)
+        leafy = self._leafy[number]
+        texel[leafy, 3] = 255  # there, A is coverage
+
+        q[1, self._cylinder[number]] = 0
+        normal = _apply(matrices.swapaxes(0, 1), q)
+        normal /= np.sqrt((normal * normal).sum(0))
+        facing = _dot(self._light.to_sun.astype(np.float32), normal)
+        # Leaves scatter and let light through: the shade side glows.
+        facing = np.where(leafy, 0.35 + 0.65 * facing, facing)
+        lit = self._lit(
+            _tinted(texel, self._round_tint[:, number]),
+            np.maximum(facing, 0),
+            -normal[1],
+            where + SURFACE_LIFT * normal,
+        )
+        return self._hazy(lit, depth)
+
+    def _sky(self, samples):
+        """Gradient and clouds by direction alone: it is infinitely far."""
+        directions = self._directions(samples)
+        up = -directions[1] / np.sqrt((directions * directions).sum(0))
+        rise = np.clip(up * 1.8, 0, 1) ** np.float32(0.6)
+        colour = self._horizon + rise * (self._zenith - self._horizon)
+        # Clouds lie on a plane overhead, flattened towards the horizon.
+        reach = 420 / (np.maximum(up, 0) + np.float32(0.18))
+        level = _level(reach * self._steps[0], samples.dither_u)
+        cover = self._atlas.sample(
+            np.full(up.size, self._light.cloud_tile),
+            directions[0] * reach,
+            directions[2] * reach,
+            level,
+            level + 1,
+        )[:, 3]
+        cover = 2.2 * (cover / 255 - 0.5 + self._light.cloud_cover)
+        cover = np.clip(cover, 0, 1)
+        cover *= np.clip(up * 7, 0, 1) * (0.9 * (2 - cover))
+        white = np.float32([[1.1], [1.09], [1.07]]) * self._horizon.max()
+        return colour + cover * (white - colour)
+
+    def _directions(self, samples):
+        """World rays `[3, n]`, not normalised."""
+        across, down, ahead = self._rotation.T[:, :, None]
+        return across * samples.x + (down * samples.y + ahead)
+
+    def _where(self, samples, depth):
+        """World points `[3, n]`."""
+        return self._directions(samples) * depth + self._position
+
+    def _lit(self, reflectance, facing, upward, where):
+        sunny = facing * self._shadows.sunlight(where)
+        open_sky = (0.75 + 0.25 * upward) * self._shadows.openness(where)
+        reflectance *= sunny * self._sun + open_sky * self._ambient
+        return reflectance
+
+    def _hazy(self, colour, depth):
+        clear = np.exp(depth * np.float32(-1 / self._light.haze_distance))
+        return self._horizon + (colour - self._horizon) * clear
+
+
+def _columns(table):
+    """`[n, k]` to contiguous float32 `[k, n]`."""
+    return np.ascontiguousarray(table.T, np.float32)
+
+
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _apply(matrices, vectors):
+    """`[3, 3, n]` times `[3, n]`."""
+    return np.stack([_dot(row, vectors) for row in matrices])
 
 
 def _level(footprint, dither):
-    # A sample stands for half a pixel; filtering over a little more than
-    # that keeps edges crisp and motion calm.
-    return np.floor(
-        np.log2(np.maximum(1.4 * footprint, 1.0)) + dither
-    ).astype(np.int32)
+    """Whole halvings for a footprint in texels per ray."""
+    finest = np.log2(np.maximum(_FILTER_WIDTH * footprint, np.float32(1)))
+    return (finest + dither).astype(np.int32)
 
 
 def _tinted(texel, tint):
-    reflectance = texel[:, :3] * np.float32(1 / 255)
+    """Linear reflectance `[3, n]` from texels `[n, 4]` and tints `[3, n]`."""
+    red, green, blue, weight = texel.T * np.float32(1 / 255)
+    reflectance = np.stack([red, green, blue])
     reflectance *= reflectance
-    weight = texel[:, 3:] * np.float32(1 / 255)
     return reflectance * (1 + weight * (tint - 1))
-
-
-def _lit(light, reflectance, facing, upward, shadows, where):
-    sunny = facing * shadows.sunlight(where)
-    open_sky = (0.75 + 0.25 * upward) * shadows.openness(where)
-    return reflectance * (
-        light.sun.astype(np.float32) * sunny[:, None]
-        + light.ambient.astype(np.float32) * open_sky[:, None]
-    )
-
-
-def _round_colour(
-    rounds, atlas, light, shadows, number, where, depth, step, dither
-):
-    matrices = rounds.unit_from_world.astype(np.float32)
-    relative = where - rounds.centre.astype(np.float32)[number]
-    q = np.einsum("nij,nj->in", matrices[number], relative)
-    density = rounds.density.astype(np.float32)[number]
-    u, v = leaf_coordinates(
-        q,
-        rounds.radii.astype(np.float32)[number].T,
-        density,
-        rounds.uv_offset.astype(np.float32)[number].T,
-    )
-    level = _level(density * depth * np.float32(step), dither)
-    texel = atlas.sample(rounds.tile[number], u, v, level, level)
-    leafy = rounds.leafy[number]
-    texel[leafy, 3] = 255.0
-
-    q[1, rounds.cylinder[number]] = 0
-    normal = np.einsum("nij,in->nj", matrices[number], q)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    facing = normal @ light.to_sun.astype(np.float32)
-    # Leaves scatter and let light through: half of the shade side glows.
-    facing = np.where(leafy, 0.35 + 0.65 * facing, facing)
-    return _lit(
-        light,
-        _tinted(texel, rounds.tint.astype(np.float32)[number]),
-        np.maximum(facing, 0),
-        -normal[:, 1],
-        shadows,
-        where,
-    )
-
-
-def _sky(atlas, light, directions, step, dither):
-    """Gradient and clouds by direction alone: the sky is infinitely far."""
-    up = -directions[:, 1] / np.linalg.norm(directions, axis=1)
-    rise = np.clip(up * 1.8, 0, 1)[:, None] ** np.float32(0.6)
-    horizon = light.horizon.astype(np.float32)
-    colour = horizon + rise * (light.zenith.astype(np.float32) - horizon)
-    # Clouds lie on a plane overhead, flattened towards the horizon.
-    reach = 420 / (np.maximum(up, 0) + 0.18)
-    u = directions[:, 0] * reach
-    v = directions[:, 2] * reach
-    level = _level(reach * np.float32(step), dither)
-    cover = atlas.sample(
-        np.full(len(up), light.cloud_tile), u, v, level, level + 1
-    )[:, 3]
-    cover = np.clip(2.2 * (cover / 255 - 0.5 + light.cloud_cover), 0, 1)
-    cover *= np.clip(up * 7, 0, 1) * (0.9 * (2 - cover))
-    white = np.array([1.0, 0.99, 0.97], np.float32) * light.horizon.max() * 1.1
-    return colour + cover[:, None] * (white - colour)

@@ -21,7 +21,9 @@ from scdepth_tf.synthetic.visibility import (
 CELL = 0.125
 """Metres between neighbouring rays."""
 
-_BIAS = 0.06
+SURFACE_LIFT = 0.09
+"""Look a surface's sunlight up this many metres above it, along its normal:
+nearer than a cell, it would shade itself."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,33 +86,93 @@ class ShadowMap:
         )
 
     def sunlight(self, where: np.ndarray) -> np.ndarray:
-        """Share of the sun that reaches world points `[n, 3]`: `[n]`."""
-        height = -where[:, 1]
+        """Share of the sun that reaches world points `[3, n]`: `[n]`."""
+        height = -where[1]
         slope = self._slope
         return self._gather(
             self.tops,
-            where[:, 0] - height * np.float32(slope[0]),
-            where[:, 2] - height * np.float32(slope[1]),
-            height + np.float32(_BIAS),
+            where[0] - height * np.float32(slope[0]),
+            where[2] - height * np.float32(slope[1]),
+            height,
         )
 
     def openness(self, where: np.ndarray) -> np.ndarray:
-        """Share of skylight at world points `[n, 3]`, ground level only
-        shaded: `[n]`."""
-        column = ((where[:, 0] - self.x) * (1 / CELL) + 0.5).astype(np.int32)
-        row = ((where[:, 2] - self.z) * (1 / CELL) + 0.5).astype(np.int32)
+        """Share of skylight at world points `[3, n]`, ground level only
+        shaded: `[n]`.
+        """
+        column = ((where[0] - self.x) * (1 / CELL) + 0.5).astype(np.int32)
+        row = ((where[2] - self.z) * (1 / CELL) + 0.5).astype(np.int32)
         rows, columns = self.open_sky.shape
         np.clip(column, 0, columns - 1, out=column)
         np.clip(row, 0, rows - 1, out=row)
         ground = self.open_sky[row, column]
-        rise = np.clip(-where[:, 1] * np.float32(1.2) - 0.1, 0, 1)
+        rise = np.clip(-where[1] * np.float32(1.2) - 0.1, 0, 1)
         return ground + (1 - ground) * rise
 
-    def add(self, quads: Quads, rounds: Rounds, atlas: Atlas) -> None:
-        """Let surfaces cast their shadows; ground casts none."""
-        self._add_quads(quads)
-        for index in range(len(rounds)):
-            self._add_round(rounds, index, atlas)
+    def add_quads(self, quads: Quads) -> None:
+        """Let quads cast their shadows; ground casts none."""
+        facing = quads.normals @ self.to_sun
+        # Of a solid the sun last leaves a face that looks towards it.
+        casts = ~quads.ground & (
+            (facing > 1e-3) | (quads.two_sided & (facing < -1e-3))
+        )
+        corners, normals = quads.corners[casts], quads.normals[casts]
+        slope = self._slope
+        ground = corners[..., [0, 2]] + corners[..., 1:2] * slope
+        # Edges as functions of (x, z, 1), positive inside, then height.
+        a, b = ground, ground[:, [1, 2, 3, 0]]
+        edges = np.stack(
+            [
+                a[..., 1] - b[..., 1],
+                b[..., 0] - a[..., 0],
+                a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0],
+            ],
+            axis=-1,
+        )
+        middle = np.append(ground.mean(1), np.ones((len(a), 1)), axis=1)
+        edges *= np.sign(np.einsum("nei,ni->n", edges, middle))[:, None, None]
+        steep = normals @ np.array([slope[0], -1.0, slope[1]])
+        reach = np.einsum("ni,ni->n", normals, corners[:, 0])
+        heights = (
+            np.stack([-normals[:, 0], -normals[:, 2], reach], 1)
+            / steep[:, None]
+        )
+        functions = np.concatenate([edges, heights[:, None]], 1)
+        low, high = ground.min(1).tolist(), ground.max(1).tolist()
+        for k, function in enumerate(functions):
+            window, x, z = self._window(
+                low[k][0], high[k][0], low[k][1], high[k][1]
+            )
+            if not x.size or not z.size:
+                continue
+            values = linear_functions(function, x, z)
+            tops = self.tops[window]
+            inside = values[:4].min(0) >= 0
+            inside &= values[4] > tops
+            np.copyto(tops, values[4], where=inside, casting="same_kind")
+
+    def add_rounds(self, rounds: Rounds, atlas: Atlas) -> None:
+        """Let ellipsoids and cylinders cast their shadows."""
+        world_from_unit = rounds.unit_from_world.transpose(0, 2, 1) * (
+            rounds.radii[:, None, :] ** 2
+        )
+        reach = np.abs(world_from_unit).sum(2)
+        height, spread = -rounds.centre[:, 1], reach[:, 1]
+        heights = np.stack([height - spread, height + spread], axis=1)
+        leaning = heights[..., None] * self._slope
+        low = rounds.centre[:, [0, 2]] - reach[:, [0, 2]] - leaning.max(1)
+        high = rounds.centre[:, [0, 2]] + reach[:, [0, 2]] - leaning.min(1)
+        for index, (x0, z0, x1, z1) in enumerate(
+            np.concatenate([low, high], axis=1).tolist()
+        ):
+            window, x, z = self._window(x0, x1, z0, z1)
+            if x.size and z.size:
+                top, hit = self._round_tops(
+                    rounds, index, atlas, heights[index], x, z
+                )
+                tops = self.tops[window]
+                hit &= top > tops
+                np.copyto(tops, top, where=hit, casting="same_kind")
 
     def shade(self, footprint: Footprint) -> None:
         """Take skylight from the ground around a footprint."""
@@ -160,89 +222,37 @@ class ShadowMap:
         bottom = min(int(np.floor((z1 - self.z) / CELL)) + 1, rows)
         x = self.x + CELL * np.arange(left, right, dtype=np.float32)
         z = self.z + CELL * np.arange(top, bottom, dtype=np.float32)
-        return (slice(top, max(bottom, top)), slice(left, max(right, left))), x, z
+        return (
+            (slice(top, max(bottom, top)), slice(left, max(right, left))),
+            x,
+            z,
+        )
 
-    def _add_quads(self, quads):
-        facing = quads.normals @ self.to_sun
-        # Of a solid the sun last leaves a face that looks towards it.
-        casts = ~quads.follows_bend & (
-            (facing > 1e-3) | (quads.two_sided & (facing < -1e-3))
-        )
-        corners, normals = quads.corners[casts], quads.normals[casts]
-        slope = self._slope
-        ground = corners[..., [0, 2]] + corners[..., 1:2] * slope
-        # Edges as functions of (x, z, 1), positive inside, then height.
-        a, b = ground, ground[:, [1, 2, 3, 0]]
-        edges = np.stack(
-            [
-                a[..., 1] - b[..., 1],
-                b[..., 0] - a[..., 0],
-                a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0],
-            ],
-            axis=-1,
-        )
-        middle = np.append(ground.mean(1), np.ones((len(a), 1)), axis=1)
-        edges *= np.sign(np.einsum("nei,ni->n", edges, middle))[:, None, None]
-        steep = normals @ np.array([slope[0], -1.0, slope[1]])
-        reach = np.einsum("ni,ni->n", normals, corners[:, 0])
-        heights = (
-            np.stack([-normals[:, 0], -normals[:, 2], reach], 1)
-            / steep[:, None]
-        )
-        functions = np.concatenate([edges, heights[:, None]], 1)
-        low, high = ground.min(1).tolist(), ground.max(1).tolist()
-        for k, function in enumerate(functions):
-            window, x, z = self._window(
-                low[k][0], high[k][0], low[k][1], high[k][1]
-            )
-            if not x.size or not z.size:
-                continue
-            values = linear_functions(function, x, z)
-            tops = self.tops[window]
-            inside = values[:4].min(0) >= 0
-            inside &= values[4] > tops
-            np.copyto(tops, values[4], where=inside, casting="same_kind")
-
-    def _add_round(self, rounds, index, atlas):
+    def _round_tops(self, rounds, index, atlas, heights, x, z):
+        """How high up the rays from (x, z) last meet a round, and which do."""
         matrix, centre = rounds.unit_from_world[index], rounds.centre[index]
         cylinder = rounds.cylinder[index]
-        inverse = np.linalg.inv(matrix)
-        reach = np.abs(inverse).sum(1)
-        slope = self._slope
-        heights = -centre[1] - reach[1], -centre[1] + reach[1]
-        corners = [
-            (
-                centre[0] + sx * reach[0] - h * slope[0],
-                centre[2] + sz * reach[2] - h * slope[1],
-            )
-            for sx in (-1, 1)
-            for sz in (-1, 1)
-            for h in heights
-        ]
-        low, high = np.min(corners, axis=0), np.max(corners, axis=0)
-        window, x, z = self._window(low[0], high[0], low[1], high[1])
-        if not x.size or not z.size:
-            return
-        used = np.array([1.0, 0.0, 1.0]) if cylinder else np.ones(3)
-        ray = matrix @ np.array([slope[0], -1.0, slope[1]])
+        ray = matrix @ np.array([self._slope[0], -1.0, self._slope[1]])
+        # |start + height · ray| = 1 in the round's own coordinates.
         start = (
-            matrix[:, 0, None, None] * (x - centre[0])
-            + matrix[:, 2, None, None] * (z - centre[2])[:, None]
+            np.multiply.outer(matrix[:, 0], x - centre[0])[:, None, :]
+            + np.multiply.outer(matrix[:, 2], z - centre[2])[:, :, None]
             - (matrix[:, 1] * centre[1])[:, None, None]
         )
+        used = np.array([1.0, 0.0, 1.0]) if cylinder else np.ones(3)
         a = (used * ray) @ ray
         b = np.tensordot(used * ray, start, 1)
-        c = (used[:, None, None] * start * start).sum(0) - 1
+        c = np.tensordot(used, start * start, 1) - 1
         root = b * b - a * c
         hit = root >= 0
-        root = np.sqrt(np.where(hit, root, 0))
-        top = (-b + root) / a
+        root = np.sqrt(np.maximum(root, 0))
+        top = (root - b) / a
         if cylinder:
             # Rays that leave through a lid last meet it at its height.
             hit &= ((-b - root) / a <= heights[1]) & (top >= heights[0])
             top = np.minimum(top, heights[1])
-        q = start + ray[:, None, None] * top
         if rounds.leafy[index]:
+            q = start + ray[:, None, None] * top
             u, v = leaf_coordinates(
                 q.reshape(3, -1),
                 rounds.radii[index][:, None],
@@ -251,6 +261,4 @@ class ShadowMap:
             )
             leaf = atlas.covered(int(rounds.tile[index]), u, v, level=2)
             hit &= leaf.reshape(hit.shape)
-        tops = self.tops[window]
-        hit &= top > tops
-        np.copyto(tops, top, where=hit, casting="same_kind")
+        return top, hit

@@ -31,8 +31,8 @@ class Quads:
         says so.
       instance: `[N]` label of the instance mask.
       two_sided: `[N]` bool, seen from behind too.
-      follows_bend: `[N]` bool, ground whose u is measured from the centre
-        line of the street.
+      ground: `[N]` bool, level ground: its u is measured from the centre
+        line of the street, and it casts no shadow.
     """
 
     corners: np.ndarray
@@ -43,7 +43,7 @@ class Quads:
     tint: np.ndarray
     instance: np.ndarray
     two_sided: np.ndarray
-    follows_bend: np.ndarray
+    ground: np.ndarray
 
     def __len__(self) -> int:
         return len(self.tile)
@@ -102,7 +102,8 @@ def points(rows) -> np.ndarray:
 
 def turn(heading: float) -> np.ndarray:
     """`[3, 3]` rotation about the vertical that takes +Z to
-    (sin heading, 0, cos heading); radians."""
+    (sin heading, 0, cos heading); radians.
+    """
     s, c = np.sin(heading), np.cos(heading)
     return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
 
@@ -186,7 +187,7 @@ def quads(faces: Sequence[Face], instance: int = STATIC) -> Quads:
         tint=np.array([f.tint for f in faces], np.float64),
         instance=np.full(len(faces), instance, np.uint8),
         two_sided=np.array([f.two_sided for f in faces]),
-        follows_bend=np.zeros(len(faces), bool),
+        ground=np.zeros(len(faces), bool),
     )
 
 

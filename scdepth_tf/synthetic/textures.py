@@ -32,15 +32,23 @@ class Atlas:
     log_widths: np.ndarray
     log_heights: np.ndarray
 
-    def sample(self, tile, u, v, level_u, level_v):
+    def sample(
+        self,
+        tile: np.ndarray,
+        u: np.ndarray,
+        v: np.ndarray,
+        level_u: np.ndarray,
+        level_v: np.ndarray,
+    ) -> np.ndarray:
         """Bilinear look-up.
 
         Args:
           tile: `[n]` int tile numbers.
-          u, v: `[n]` float32 positions in texels of the finest level; texel
-            k spans [k, k + 1); tiles repeat.
-          level_u, level_v: `[n]` int, halvings along u and v; clipped to
-            what the tile has.
+          u: `[n]` float32 position along a row in texels of the finest
+            level; texel k spans [k, k + 1); tiles repeat.
+          v: `[n]` the same along a column.
+          level_u: `[n]` int ≥ 0, halvings along u; at most what the tile has.
+          level_v: `[n]` the same along v.
 
         Returns:
           `[n, 4]` float32 in [0, 255].
@@ -49,7 +57,9 @@ class Atlas:
         log_height = self.log_heights[tile]
         level_u = np.clip(level_u, 0, log_width)
         level_v = np.clip(level_v, 0, log_height)
-        start = self.starts[(tile * _MAX_LEVELS + level_u) * _MAX_LEVELS + level_v]
+        start = self.starts[
+            (tile * _MAX_LEVELS + level_u) * _MAX_LEVELS + level_v
+        ]
         log_width = log_width - level_u
         mask_u = (1 << log_width) - 1
         mask_v = (1 << (log_height - level_v)) - 1
@@ -178,5 +188,5 @@ def noise(
     if largest is not None:
         gain *= 1 - np.exp(-((frequency * largest) ** 2))
     gain[0, 0] = 0.0
-    field = np.fft.irfft2(spectrum * gain, s=shape)
-    return (field / field.std()).astype(np.float32)
+    field = np.fft.irfft2(spectrum * gain.astype(np.float32), s=shape)
+    return field / field.std()

@@ -64,7 +64,8 @@ def first_hits(
     """Cast the grid of rays (x[j], y[i], 1) into the street.
 
     Args:
-      quads, rounds: the surfaces, world metres.
+      quads: flat surfaces, world metres.
+      rounds: ellipsoids and cylinders, world metres.
       atlas: tiles; leafy rounds take their holes from it.
       world_from_camera: `[4, 4]`.
       x: `[columns]` increasing, evenly spaced, (u − cx) / fx.
@@ -180,7 +181,9 @@ class _Curved:
             rounds.radii[:, None, :] ** 2
         )
         offset = rounds.centre - position
-        corners = (offset[:, None] + _BOX @ world_from_unit.transpose(0, 2, 1)) @ rotation
+        corners = (
+            offset[:, None] + _BOX @ world_from_unit.transpose(0, 2, 1)
+        ) @ rotation
         windows, nearest = _windows(corners, _BOX_EDGES, x, y)
         matrices = rounds.unit_from_world @ rotation
         centres = np.einsum("nij,nj->ni", rounds.unit_from_world, offset)
@@ -260,7 +263,8 @@ def _windows(points, edges, x, y):
     Args:
       points: `[N, P, 3]` corners, camera frame.
       edges: `[E, 2]` pairs of corners.
-      x, y: the rays of the grid.
+      x: `[columns]` rays of the grid.
+      y: `[rows]` rays of the grid.
     """
     a, b = points[:, edges[:, 0]], points[:, edges[:, 1]]
     rise = b[..., 2] - a[..., 2]

@@ -153,3 +153,11 @@ def test_instance_mask_comes_with_the_depth_that_has_one(tmp_path):
     np.testing.assert_array_equal(load_instance(tmp_path / "with.npz"), mask)
     assert load_instance(tmp_path / "without.npz") is None
     assert load_instance(tmp_path / "none.png") is None
+
+
+def test_other_formats_under_a_false_name_are_refused(tmp_path, rng):
+    """TensorFlow would fail on them in the middle of training."""
+    frame = tmp_path / "frame.jpg"
+    Image.fromarray(noise(rng)).save(frame, format="TIFF")
+    with pytest.raises(ValueError, match=r"frame\.jpg.*neither JPEG nor PNG"):
+        common_size([frame])

@@ -52,6 +52,14 @@ def test_root_day_and_drive_may_be_given(make_drive):
         assert [scene.name for scene in open_scenes(path)] == names
 
 
+def test_drive_may_be_a_link(make_drive, tmp_path):
+    root = make_drive()
+    drive = root / "2011_09_26" / DRIVE
+    drive.rename(tmp_path / "elsewhere")
+    drive.symlink_to(tmp_path / "elsewhere")
+    assert open_scenes(root)[0].name == f"2011_09_26/{DRIVE}/image_02"
+
+
 def test_filter_picks_drives_and_cameras(make_drive):
     make_drive("2011_09_26_drive_0002_sync")
     root = make_drive()
@@ -276,15 +284,17 @@ def test_real_poses_move_forward_at_the_speed_of_the_car(shared_data):
     speed = np.array([record[8] for record in records])  # vf, m/s
     lines = (oxts / "timestamps.txt").read_text().splitlines()
     times = np.array([line.strip() for line in lines], "datetime64[ns]")
-    seconds = np.diff(times[: len(records)]) / np.timedelta64(1, "s")
+    seconds = (times[len(records) - 1] - times[0]) / np.timedelta64(1, "s")
     for scene in open_scenes(raw, scenes=("0023",)):
         steps = np.linalg.inv(scene.poses[:-1]) @ scene.poses[1:]
         motion = steps[:, :3, 3]
-        assert (motion[:, 2] > 0.99 * np.linalg.norm(motion, axis=1)).all()
+        lengths = np.linalg.norm(motion, axis=1)
+        assert (motion[:, 2] > 0.99 * lengths).all()
+        # Records are picked from a 100 Hz stream, 10 or 11 ticks apart, so
+        # that single steps differ by a tenth.
+        np.testing.assert_allclose(lengths, 0.1 * speed.mean(), rtol=0.15)
         np.testing.assert_allclose(
-            np.linalg.norm(motion, axis=1) / seconds,
-            (speed[:-1] + speed[1:]) / 2,
-            rtol=0.03,
+            lengths.sum() / seconds, speed.mean(), rtol=0.04
         )
 
 

@@ -46,7 +46,9 @@ def gradients_of(arguments, config):
         "target_from_sources",
     ]
     with tf.GradientTape() as tape:
-        watched = {name: tf.convert_to_tensor(arguments[name]) for name in names}
+        watched = {
+            name: tf.convert_to_tensor(arguments[name]) for name in names
+        }
         tape.watch(watched)
         terms = losses.loss_terms(**{**arguments, **watched}, config=config)
     return terms, tape.gradient(
@@ -108,33 +110,59 @@ def test_scaling_one_frame_alone_is_punished():
 def edge_cases():
     plain = snippet()
     still = tf.eye(4, batch_shape=[1, 2]) + 0.0
-    yield "zero motion", plain | {
-        "sources_from_target": still,
-        "target_from_sources": still,
-    }
-    yield "black images", plain | {
-        "target": tf.zeros_like(plain["target"]),
-        "sources": tf.zeros_like(plain["sources"]),
-    }
-    yield "identical frames", plain | {
-        "sources": tf.stack([plain["target"]] * 2, axis=1),
-    }
-    yield "behind the camera", plain | {
-        "sources_from_target": geometry.pose_matrix(
-            tf.constant([[0.0, 0.0, -500.0, 0.0, 0.0, 0.0]] * 2)
-        )[None]
-    }
-    yield "nothing in view", plain | {
-        "sources_from_target": geometry.pose_matrix(
-            tf.constant([[0.0, 0.0, 0.0, 0.0, 3.0, 0.0]] * 2)
-        )[None],
-        "target_from_sources": geometry.pose_matrix(
-            tf.constant([[0.0, 0.0, 0.0, 0.0, 3.0, 0.0]] * 2)
-        )[None],
-    }
-    yield "nearest and farthest depth", plain | {
-        "target_depth": tf.where(plain["target_depth"] > 6.0, 100.0, 0.0999),
-    }
+    yield (
+        "zero motion",
+        plain
+        | {
+            "sources_from_target": still,
+            "target_from_sources": still,
+        },
+    )
+    yield (
+        "black images",
+        plain
+        | {
+            "target": tf.zeros_like(plain["target"]),
+            "sources": tf.zeros_like(plain["sources"]),
+        },
+    )
+    yield (
+        "identical frames",
+        plain
+        | {
+            "sources": tf.stack([plain["target"]] * 2, axis=1),
+        },
+    )
+    yield (
+        "behind the camera",
+        plain
+        | {
+            "sources_from_target": geometry.pose_matrix(
+                tf.constant([[0.0, 0.0, -500.0, 0.0, 0.0, 0.0]] * 2)
+            )[None]
+        },
+    )
+    yield (
+        "nothing in view",
+        plain
+        | {
+            "sources_from_target": geometry.pose_matrix(
+                tf.constant([[0.0, 0.0, 0.0, 0.0, 3.0, 0.0]] * 2)
+            )[None],
+            "target_from_sources": geometry.pose_matrix(
+                tf.constant([[0.0, 0.0, 0.0, 0.0, 3.0, 0.0]] * 2)
+            )[None],
+        },
+    )
+    yield (
+        "nearest and farthest depth",
+        plain
+        | {
+            "target_depth": tf.where(
+                plain["target_depth"] > 6.0, 100.0, 0.0999
+            ),
+        },
+    )
 
 
 @pytest.mark.parametrize("preset", PRESETS)

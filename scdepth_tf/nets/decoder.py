@@ -1,0 +1,108 @@
+"""The U-Net decoder of the depth network (Godard et al., ICCV 2019, with the
+one full-resolution output that SC-Depth trains).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+from scdepth_tf.nets.initializers import head_initializer
+from scdepth_tf.nets.layers import ReflectPad, Upsample
+
+CHANNELS = (16, 32, 64, 128, 256)
+"""Width at strides 1, 2, 4, 8 and 16."""
+UPSAMPLINGS = ("nearest", "bilinear")
+
+
+def decode(
+    features: list[keras.KerasTensor], decoder: str, upsampling: str
+) -> keras.KerasTensor:
+    """Five features -> one logit per pixel.
+
+    Per level: 3×3, ×2 upsampling, the encoder's feature of that size, 3×3.
+    The last level, at full resolution, has no feature to meet.
+
+    Args:
+        features: [B, H/s, W/s, any] at strides s = 2, 4, 8, 16 and 32.
+        decoder: a key of `DECODERS`.
+        upsampling: "nearest" or "bilinear".
+
+    Returns:
+        [B, H, W, 1] float32.
+
+    Raises:
+        ValueError: unknown decoder or upsampling.
+    """
+    convolution, activation, _ = get_decoder(decoder)
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(
+            f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got"
+            f" {upsampling!r}"
+        )
+    *skips, x = features
+    skips = [None, *skips]
+    for level in reversed(range(len(CHANNELS))):
+        x = convolution(x, CHANNELS[level], f"level{level}_reduce")
+        x = keras.layers.Activation(activation)(x)
+        x = Upsample(upsampling)(x)
+        if skips[level] is not None:
+            x = keras.layers.Concatenate()([x, skips[level]])
+        x = convolution(x, CHANNELS[level], f"level{level}_merge")
+        x = keras.layers.Activation(activation)(x)
+    return convolution(x, 1, "logits")
+
+
+class Decoder(NamedTuple):
+    """What the two decoders differ in."""
+
+    convolution: Callable[[keras.KerasTensor, int, str], keras.KerasTensor]
+    activation: str
+    upsampling: str
+    """Default of the `upsampling` choice."""
+
+
+def get_decoder(name: str) -> Decoder:
+    """Looks a decoder up by name.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in DECODERS:
+        raise ValueError(
+            f"decoder must be one of {', '.join(DECODERS)}, got {name!r}"
+        )
+    return DECODERS[name]
+
+
+def _zero_padded(
+    x: keras.KerasTensor, channels: int, name: str
+) -> keras.KerasTensor:
+    return _convolution(channels, "same", name)(x)
+
+
+def _reflect_padded(
+    x: keras.KerasTensor, channels: int, name: str
+) -> keras.KerasTensor:
+    return _convolution(channels, "valid", name)(ReflectPad()(x))
+
+
+def _convolution(channels: int, padding: str, name: str) -> keras.layers.Layer:
+    # The head stays in float32 under mixed precision: at a logit of −5 one
+    # step of bfloat16 is 3 % of depth.
+    return keras.layers.Conv2D(
+        channels,
+        3,
+        padding=padding,
+        kernel_initializer=head_initializer(),
+        dtype="float32" if name == "logits" else None,
+        name=name,
+    )
+
+
+DECODERS = {
+    "reference": Decoder(_reflect_padded, "elu", "nearest"),
+    "mobile": Decoder(_zero_padded, "relu", "bilinear"),
+}

