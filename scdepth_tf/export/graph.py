@@ -145,7 +145,13 @@ def _names_of(enumeration: type) -> dict[int, str]:
 
 
 def _schema() -> ModuleType:
-    """Imported late, with the runtime it belongs to."""
-    from ai_edge_litert import schema_py_generated
-
+    """Imported late: reading metadata needs no runtime."""
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ModuleNotFoundError as error:
+        if error.name != "ai_edge_litert":  # installed, but broken
+            raise
+        raise ImportError(
+            'exporting needs ai-edge-litert: pip install "scdepth-tf[lite]"'
+        ) from error
     return schema_py_generated

@@ -62,9 +62,11 @@ def export_tflite(
 
     Raises:
         ValueError: unknown scheme, image size, calibration or metadata; a
-            network in mixed precision, or with ops that TFLite lacks.
+            network in mixed precision, with weights that are not finite, or
+            with ops that TFLite's builtins lack.
         OSError: `path` cannot be written.
-        ImportError: litert-quantizer is not installed (int8).
+        ImportError: ai-edge-litert or, for int8, litert-quantizer is not
+            installed.
     """
     if quantize not in SCHEMES:
         raise ValueError(
@@ -95,11 +97,12 @@ def convert(depth_net: DepthNet, image_size: tuple[int, int]) -> bytes:
     """The network as a float32 .tflite with a fixed input of one image.
 
     Raises:
-        ValueError: a network in mixed precision, or with ops that TFLite's
-            builtins lack.
+        ValueError: a network in mixed precision, with weights that are not
+            finite, or with ops that TFLite's builtins lack.
     """
     network = depth_net.network
     _check_precision(network)
+    _check_finite(network)
     image = tf.TensorSpec((1, *image_size, 3), tf.float32, name="image")
 
     @tf.function(input_signature=[image], autograph=False)
@@ -135,6 +138,15 @@ def _check_precision(network: keras.Model) -> None:
             " build it under the float32 policy and load the weights to"
             " export it"
         )
+
+
+def _check_finite(network: keras.Model) -> None:
+    for weight in network.weights:
+        if not np.isfinite(weight.numpy()).all():
+            raise ValueError(
+                f"the depth network's {weight.path} is not finite: its"
+                " training diverged; export an earlier checkpoint"
+            )
 
 
 def _check_operators(model: bytes) -> None:

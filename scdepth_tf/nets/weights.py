@@ -27,7 +27,10 @@ def load_imagenet(encoder: keras.Model) -> None:
 
     An encoder of image pairs (6 channels) gets the first convolution's
     kernel twice, halved, so that a pair of equal images is encoded as one
-    image would be (both published SC-Depth codes).
+    image would be (both published SC-Depth codes), and noise that is added
+    to one half and taken off the other. Without it the network cannot tell
+    a pair from the swapped pair and needs hundreds of steps to learn that
+    motion has a direction (docs/decisions.md).
 
     Raises:
         ValueError: no ImageNet weights can be had for this encoder.
@@ -84,8 +87,17 @@ def _lite0_layer_weights(
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return [kernel.transpose(2, 3, 0, 1)]
     kernel = kernel.transpose(2, 3, 1, 0)
-    images = layer.kernel.shape[2] // kernel.shape[2]
-    return [np.tile(kernel, (1, 1, images, 1)) / images]
+    if layer.kernel.shape[2] == 2 * kernel.shape[2]:
+        return [_pair_kernel(kernel)]
+    return [kernel]
+
+
+def _pair_kernel(kernel: np.ndarray) -> np.ndarray:
+    """[h, w, 3, out] for one image to [h, w, 6, out] for two."""
+    half = kernel / 2.0
+    noise = keras.initializers.RandomNormal(stddev=float(half.std()))
+    direction = np.asarray(noise(half.shape))
+    return np.concatenate([half + direction, half - direction], axis=2)
 
 
 def _lite0_name(layer_name: str) -> str:

@@ -40,6 +40,8 @@ def test_any_unzip_tool_reads_the_description(model_file):
     with zipfile.ZipFile(model_file) as tail:
         assert tail.namelist() == [METADATA_NAME]
         assert tail.testzip() is None
+        # No clock inside: equal exports are equal files.
+        assert tail.getinfo(METADATA_NAME).date_time == (1980, 1, 1, 0, 0, 0)
 
 
 def test_model_without_its_tail_is_the_flatbuffer_alone(model_file):

@@ -1,13 +1,17 @@
 """From the network to the file: the same depth, and nothing unexpected."""
 
+import logging
+import os
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from scdepth_tf.export import export_tflite, graph
+from scdepth_tf.export import export_tflite, graph, tflite
 from scdepth_tf.export.metadata import read_model
 from scdepth_tf.lite import DepthPredictor, read_metadata
+from scdepth_tf.nets import DepthNet
 from tests.export.conftest import IMAGE_SIZE, MOBILE_OPERATORS
 from tests.small_depth_net import SmallDepthNet, frames, spread_logits
 
@@ -29,6 +33,19 @@ def test_float_file_gives_the_depth_of_the_network(depth_net, float_file):
 
 def test_mobile_network_has_exactly_the_expected_kinds_of_op(float_file):
     assert graph.operators(read_model(float_file)).keys() == MOBILE_OPERATORS
+
+
+def test_default_network_exports_to_builtins_too(tmp_path):
+    keras.utils.set_random_seed(0)
+    depth_net = DepthNet("resnet18", "reference")
+    frame = next(frames(1, IMAGE_SIZE))
+    image = frame[np.newaxis] / np.float32(255)
+    spread_logits(depth_net.network, image)
+    path = export_tflite(depth_net, tmp_path / "depth.tflite", IMAGE_SIZE)
+    assert graph.operators(read_model(path))["RESIZE_NEAREST_NEIGHBOR"] == 5
+    np.testing.assert_allclose(
+        DepthPredictor(path)(frame), depth_net(image)[0, ..., 0], rtol=1e-4
+    )
 
 
 def test_signature_is_image_to_logits(float_file):
@@ -90,11 +107,21 @@ def test_network_in_mixed_precision_is_refused(tmp_path):
         export_tflite(depth_net, tmp_path / "d.tflite", IMAGE_SIZE)
 
 
-def test_export_prints_nothing(tmp_path, capfd):
+def test_what_the_converter_prints_goes_to_the_log(caplog, capfd):
+    with caplog.at_level(logging.DEBUG, tflite.__name__):
+        with tflite._stderr_to_log():
+            os.write(2, b"W0000 converter.cc: a line of C++\n")
+        os.write(2, b"and back")
+    assert capfd.readouterr().err == "and back"
+    assert "converter: W0000 converter.cc: a line of C++" in caplog.text
+
+
+def test_network_that_diverged_is_refused(tmp_path):
     depth_net = SmallDepthNet()
-    capfd.readouterr()
-    export_tflite(depth_net, tmp_path / "depth.tflite", IMAGE_SIZE)
-    assert capfd.readouterr() == ("", "")
+    head = depth_net.network.get_layer("logits")
+    head.set_weights([weight * np.nan for weight in head.get_weights()])
+    with pytest.raises(ValueError, match=r"logits/kernel .* not finite"):
+        export_tflite(depth_net, tmp_path / "depth.tflite", IMAGE_SIZE)
 
 
 @pytest.mark.parametrize(

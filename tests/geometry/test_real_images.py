@@ -1,7 +1,7 @@
 """The warp on real images: measured depth and motion explain the next frame.
 
-Numbers (mean |difference| of RGB in [0, 1] at pixels with measured depth,
-averaged over the pairs) are printed with `pytest -s`.
+L1 is the mean |difference| of RGB in [0, 1] at pixels with measured depth,
+averaged over the pairs; `pytest --junitxml=FILE` records the figures.
 """
 
 import numpy as np
@@ -33,7 +33,9 @@ def errors(target, source, depth, source_from_target, intrinsics):
     return np.array(result)
 
 
-def test_lidar_and_oxts_explain_the_next_kitti_frame(shared_data):
+def test_lidar_and_oxts_explain_the_next_kitti_frame(
+    shared_data, record_property
+):
     """Drive 0023: L1 falls to about half. (SSIM needs dense depth.)"""
     (scene,) = data.open_scenes(
         shared_data / "kitti_raw", scenes="0023*image_02"
@@ -51,13 +53,15 @@ def test_lidar_and_oxts_explain_the_next_kitti_frame(shared_data):
             )
         )
     warped, _, unwarped, _ = np.mean(measured, axis=0)
-    print(f"KITTI 0023: L1 {unwarped:.4f} unwarped, {warped:.4f} warped")
+    record_property("L1 unwarped, warped", (unwarped, warped))
     assert len(measured) == 6
     assert warped < 0.6 * unwarped
     assert all(pair[0] < 0.7 * pair[2] for pair in measured)
 
 
-def test_kinect_depth_and_poses_explain_the_next_indoor_frame(shared_data):
+def test_kinect_depth_and_poses_explain_the_next_indoor_frame(
+    shared_data, record_property
+):
     """7-Scenes kitchen: L1 and SSIM distance fall to well below half."""
     folder = shared_data / "seven_scenes_redkitchen"
     intrinsics = np.loadtxt(folder / "camera-intrinsics.txt")
@@ -83,9 +87,7 @@ def test_kinect_depth_and_poses_explain_the_next_indoor_frame(shared_data):
             )
         )
     warped, warped_ssim, unwarped, unwarped_ssim = np.mean(measured, axis=0)
-    print(
-        f"7-Scenes: L1 {unwarped:.4f} unwarped, {warped:.4f} warped; "
-        f"SSIM distance {unwarped_ssim:.3f} unwarped, {warped_ssim:.3f} warped"
-    )
+    record_property("L1 unwarped, warped", (unwarped, warped))
+    record_property("SSIM unwarped, warped", (unwarped_ssim, warped_ssim))
     assert warped < 0.6 * unwarped
     assert warped_ssim < 0.7 * unwarped_ssim

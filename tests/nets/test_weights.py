@@ -189,3 +189,13 @@ def test_truncated_file_is_refused(tmp_path):
         path.write_bytes(content[:size])
         with pytest.raises(ValueError, match=r"cut\.pth is not a PyTorch"):
             read_torch_state(path)
+
+
+def test_a_pair_and_the_swapped_pair_are_told_apart(rng):
+    """One is the inverse of the other; a symmetric stem could not start."""
+    keras.utils.set_random_seed(0)
+    network = PoseNet("efficientnet_lite0", encoder_weights="imagenet")
+    a, b = rng.random((2, 1, 64, 96, 3), np.float32)
+    forward = network(np.concatenate([a, b], axis=-1))
+    backward = network(np.concatenate([b, a], axis=-1))
+    assert np.abs(forward - backward).max() > 0.01 * np.abs(forward).max()

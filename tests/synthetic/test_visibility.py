@@ -124,7 +124,7 @@ def test_the_nearer_of_two_surfaces_is_seen(atlas):
         corners = [(-9, 9, z), (9, 9, z), (9, -9, z), (-9, -9, z)]
         return shapes.Face(corners, 0, inside=(0, 0, z + 1))
 
-    quads = shapes.quads([wall(8.0), wall(5.0)])
+    quads = shapes.quads([wall(5.2), wall(5.0)])
     ball = shapes.rounds([Ball((0, 0, 4), (0.5, 0.5, 0.5), 0)])
     depth, _ = cast(atlas, np.eye(4), quads=quads, rounds=ball)
     assert depth.max() == pytest.approx(5.0, rel=1e-6)
