@@ -393,7 +393,8 @@ def _cells(tag: str, contents: Sequence[str]) -> str:
 def _subplots(count: int):
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.1 * max(count, 2), 2.4), layout="constrained")
+    width = 3.1 * count if count > 1 else 10.0
+    figure = Figure(figsize=(width, 2.4), layout="constrained")
     axes = figure.subplots(1, count, squeeze=False)[0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)

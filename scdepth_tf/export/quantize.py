@@ -7,7 +7,8 @@ exactly 1/255 and its zero point −128, so that a camera's byte b enters as
 b − 128, without loss.
 
 The converter's own quantization is Google's legacy road, litert-quantizer the
-current one; on our networks it is as fast and 3 to 30 % more accurate.
+current one. On the mobile network both are as fast, and litert-quantizer with
+our ranges is 3 to 4 % closer to float.
 """
 
 from __future__ import annotations
