@@ -42,18 +42,20 @@ CONFIG = TrainConfig(
         pose_encoder="efficientnet_lite0",
         encoder_weights="imagenet",
     ),
-    data=DataConfig(image_size=(96, 320)),
-    batch_size=4,
-    epochs=10,
-    steps_per_epoch=36,
-    learning_rate=3e-4,
+    data=DataConfig(image_size=(64, 192), zoom=1.1, color_jitter=0.1),
+    batch_size=2,
+    epochs=7,
+    steps_per_epoch=100,
+    learning_rate=5e-4,
     schedule="cosine",
 )
-"""Small enough for eight minutes on two cores."""
+"""Small enough for some seven minutes on two cores."""
 
 TRAINING_STREETS = range(1, 13)
 UNSEEN_STREETS = range(101, 103)
 FRAMES = 40
+RENDERED_SIZE = (96, 320)
+"""Height and width of the frames: pictures a person enjoys."""
 PROTOCOL = metrics.GENERIC
 
 
@@ -126,7 +128,7 @@ def _render(folder: Path) -> Path:
             seeds_train=TRAINING_STREETS,
             seeds_val=UNSEEN_STREETS,
             frames=FRAMES,
-            image_size=CONFIG.data.image_size,
+            image_size=RENDERED_SIZE,
             progress=progress,
         )
 

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from scdepth_tf import data, evaluate, metrics, predict, runs
 from scdepth_tf.config import TrainConfig
-from scdepth_tf.model import SCDepth
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,6 +83,7 @@ def train(
         )
     )
     run = runs.create_run(out, config, folder, scenes)
+    history = keras.callbacks.CSVLogger(run.folder / runs.HISTORY)
     try:
         model.fit(
             train_set,
@@ -95,7 +95,7 @@ def train(
             callbacks=[
                 # Before the others: it adds what they record and choose by.
                 DepthValidation(val_scenes, config.data.image_size),
-                keras.callbacks.CSVLogger(run.folder / runs.HISTORY),
+                history,
                 KeepWeights(run.folder),
                 *callbacks,
             ],
@@ -114,6 +114,9 @@ def train(
             f"{unreadable[0]} ({len(unreadable)} unreadable of {len(frames)} "
             "frames)"
         ) from error
+    finally:
+        if history.csv_file:  # Keras closes it only when all went well
+            history.csv_file.close()
     return run
 
 
@@ -136,15 +139,19 @@ class DepthValidation(keras.callbacks.Callback):
             evaluate.depth_samples(scenes), _VALIDATION_IMAGES
         )
         self._image_size = image_size
+        self._predict = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """One predictor for all epochs: it is traced only once."""
+        self._predict = predict.depth_predictor(self.model, self._image_size)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Evaluate, where there is something to evaluate on."""
         if not self._samples or logs is None:
             return
-        predictor = predict.depth_predictor(self.model, self._image_size)
         try:
             report = evaluate.evaluate_depth(
-                predictor,
+                self._predict,
                 (sample() for sample in self._samples),
                 metrics.GENERIC,
             )
@@ -203,6 +210,3 @@ def _spread_out(samples: list[Callable], count: int) -> list[Callable]:
     """At most `count` of the samples, evenly spaced."""
     chosen = np.linspace(0, len(samples) - 1, min(count, len(samples)))
     return [samples[i] for i in chosen.round().astype(int)]
-
-
-__all__ = ["train", "DepthValidation", "KeepWeights", "SCDepth"]

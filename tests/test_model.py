@@ -116,7 +116,7 @@ def test_a_step_follows_the_gradient_of_the_method(reverse_pose, jit_losses):
 
     model.compile(keras.optimizers.SGD(1.0))
     history = fit(model, dataset_of(batch))
-    np.testing.assert_allclose(history["loss"], [loss], rtol=1e-5)
+    np.testing.assert_allclose(history["loss"], [loss], rtol=1e-4)
     for old, new, gradient in zip(
         before, model.trainable_variables, expected, strict=True
     ):
@@ -192,7 +192,7 @@ def test_testing_changes_nothing_and_reports_the_same_loss():
     before = model.get_weights()
     logs = model.evaluate(dataset_of(batch), verbose=0, return_dict=True)
     np.testing.assert_allclose(
-        logs["loss"], direct_loss(model, batch), rtol=1e-5
+        logs["loss"], direct_loss(model, batch), rtol=1e-4
     )
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -139,6 +139,11 @@ def _complaint(path: Path) -> str | None:
         load_image(path)
     except (ValueError, FileNotFoundError) as error:
         return str(error)
+    try:
+        with Image.open(path) as image:
+            image.verify()  # checksums of a PNG, which decoding may forgive
+    except _UNREADABLE as error:
+        return _unreadable(path, error)
     return None
 
 
