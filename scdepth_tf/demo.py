@@ -42,11 +42,11 @@ CONFIG = TrainConfig(
         pose_encoder="efficientnet_lite0",
         encoder_weights="imagenet",
     ),
-    data=DataConfig(image_size=(64, 192), zoom=1.1, color_jitter=0.1),
+    data=DataConfig(image_size=(64, 192), zoom=1.1),
     batch_size=2,
     epochs=7,
     steps_per_epoch=100,
-    learning_rate=5e-4,
+    learning_rate=4e-4,
     schedule="cosine",
 )
 """Small enough for some seven minutes on two cores."""
@@ -82,7 +82,7 @@ def run_demo(out: str | Path) -> Path:
     with _step("1/5 Rendering streets", seconds):
         streets = _render(out / "streets")
     with _step("2/5 Training SC-Depth on plain frames", seconds):
-        run = train(streets, out / "run", CONFIG, verbose=2)
+        run = train(streets, out / "run", CONFIG, verbose=1)
     model = runs.load_model(run)
     training = data.open_scenes(streets, "train")
     unseen = data.open_scenes(streets, "val")

@@ -196,7 +196,7 @@ def _learning_rate(
     if config.schedule == "constant":
         return config.learning_rate
     steps = config.epochs * config.steps_per_epoch
-    warmup = max(1, steps // 20)
+    warmup = max(1, steps // 10)
     return keras.optimizers.schedules.CosineDecay(
         config.learning_rate / 10,
         decay_steps=max(1, steps - warmup),

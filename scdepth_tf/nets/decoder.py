@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import keras
 
-from scdepth_tf.nets.initializers import decoder_initializer
+from scdepth_tf.nets.initializers import head_initializer
 from scdepth_tf.nets.layers import ReflectPad, Upsample
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -96,7 +96,7 @@ def _convolution(channels: int, padding: str, name: str) -> keras.layers.Layer:
         channels,
         3,
         padding=padding,
-        kernel_initializer=decoder_initializer(),
+        kernel_initializer=head_initializer(),
         dtype="float32" if name == "logits" else None,
         name=name,
     )

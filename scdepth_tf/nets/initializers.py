@@ -18,26 +18,14 @@ def encoder_initializer() -> keras.initializers.Initializer:
     )
 
 
-def decoder_initializer() -> keras.initializers.Initializer:
-    """Uniform within ±1/√fan_in, PyTorch's default, hence the start of the
-    decoder in both published codes.
+def head_initializer() -> keras.initializers.Initializer:
+    """Uniform within ±1/√fan_in, PyTorch's default, hence the start of decoder
+    and pose head in both published codes.
 
-    Every layer damps its input, so that depth starts flat. Keras' default
-    does not: on ImageNet features its first logits lie anywhere within ±10.
+    Every layer damps its input, so that depth starts flat and motion near
+    zero. Keras' default does not: on ImageNet features its first logits lie
+    anywhere within ±10.
     """
     return keras.initializers.VarianceScaling(
         scale=1 / 3, mode="fan_in", distribution="uniform"
-    )
-
-
-def motion_initializer() -> keras.initializers.Initializer:
-    """Last layer of the pose network: motion starts small but not zero.
-
-    The layers before it start as He et al. proposed and keep their input's
-    size. PyTorch's default, with which both published codes start, damps it
-    15-fold, and hundreds of steps pass before motion follows the images
-    (docs/decisions.md).
-    """
-    return keras.initializers.VarianceScaling(
-        scale=0.05, mode="fan_in", distribution="uniform"
     )

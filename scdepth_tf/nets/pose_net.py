@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from scdepth_tf.nets.encoders import build_encoder
-from scdepth_tf.nets.initializers import motion_initializer
+from scdepth_tf.nets.initializers import head_initializer
 
 CHANNELS = 256
 POSE_SCALE = 0.01
@@ -56,13 +56,7 @@ class PoseNet(keras.Model):
         x = _convolution(CHANNELS, 3, name="conv1", activation="relu")(x)
         x = _convolution(CHANNELS, 3, name="conv2", activation="relu")(x)
         # In float32 under mixed precision: a step of bfloat16 is 0.4 %.
-        x = _convolution(
-            6,
-            1,
-            name="motion",
-            dtype="float32",
-            kernel_initializer=motion_initializer(),
-        )(x)
+        x = _convolution(6, 1, name="motion", dtype="float32")(x)
         x = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
         self.network = keras.Model(pairs, x, name="network")
         self.built = True  # all weights exist: nothing waits for a first call
@@ -87,5 +81,10 @@ class PoseNet(keras.Model):
 def _convolution(
     channels: int, kernel_size: int, **kwargs: Any
 ) -> keras.layers.Layer:
-    kwargs.setdefault("kernel_initializer", "he_uniform")
-    return keras.layers.Conv2D(channels, kernel_size, padding="same", **kwargs)
+    return keras.layers.Conv2D(
+        channels,
+        kernel_size,
+        padding="same",
+        kernel_initializer=head_initializer(),
+        **kwargs,
+    )
