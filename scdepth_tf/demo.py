@@ -42,11 +42,11 @@ CONFIG = TrainConfig(
         pose_encoder="efficientnet_lite0",
         encoder_weights="imagenet",
     ),
-    data=DataConfig(image_size=(64, 192), zoom=1.1),
+    data=DataConfig(image_size=(64, 192)),
     batch_size=2,
     epochs=7,
     steps_per_epoch=100,
-    learning_rate=4e-4,
+    learning_rate=3e-4,
     schedule="cosine",
 )
 """Small enough for some seven minutes on two cores."""

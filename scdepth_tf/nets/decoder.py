@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 import keras
 
-from scdepth_tf.nets.initializers import head_initializer
+from scdepth_tf.nets.initializers import (
+    decoder_initializer,
+    logits_initializer,
+)
 from scdepth_tf.nets.layers import ReflectPad, Upsample
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -92,12 +95,15 @@ def _reflect_padded(
 def _convolution(channels: int, padding: str, name: str) -> keras.layers.Layer:
     # The head stays in float32 under mixed precision: at a logit of −5 one
     # step of bfloat16 is 3 % of depth.
+    is_head = name == "logits"
     return keras.layers.Conv2D(
         channels,
         3,
         padding=padding,
-        kernel_initializer=head_initializer(),
-        dtype="float32" if name == "logits" else None,
+        kernel_initializer=(
+            logits_initializer() if is_head else decoder_initializer()
+        ),
+        dtype="float32" if is_head else None,
         name=name,
     )
 

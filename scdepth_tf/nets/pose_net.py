@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from scdepth_tf.nets.encoders import build_encoder
-from scdepth_tf.nets.initializers import head_initializer
+from scdepth_tf.nets.initializers import pose_head_initializer
 
 CHANNELS = 256
 POSE_SCALE = 0.01
@@ -85,6 +85,6 @@ def _convolution(
         channels,
         kernel_size,
         padding="same",
-        kernel_initializer=head_initializer(),
+        kernel_initializer=pose_head_initializer(),
         **kwargs,
     )
