@@ -12,7 +12,6 @@ import functools
 import io
 import itertools
 import json
-import os
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from scdepth_tf.data.scene import Scene
+from scdepth_tf.files import write_whole
 from scdepth_tf.metrics.baselines import (
     Baseline,
     constant_depth,
@@ -176,7 +176,7 @@ class DepthReport:
         Raises:
             ValueError: The file cannot be written.
         """
-        _write_whole(Path(path), self.to_json() + "\n")
+        write_whole(path, self.to_json() + "\n")
 
     def write_csv(self, path: str | Path) -> None:
         """Writes one row per predictor, image and scaling, whole or not at
@@ -203,7 +203,7 @@ class DepthReport:
                             *dataclasses.astuple(errors),
                         ]
                     )
-        _write_whole(Path(path), text.getvalue())
+        write_whole(path, text.getvalue())
 
 
 def depth_samples(scenes: Iterable[Scene]) -> list[Callable[[], Sample]]:
@@ -413,22 +413,3 @@ def _cells(errors: DepthErrors) -> list[str]:
 def _row(name: str, cells: Iterable[str], *scale: str) -> str:
     errors = "".join(f" {cell:>6}" for cell in cells)
     return f"{name:<15.15}{errors}{''.join(f' {cell:>7}' for cell in scale)}"
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Writes beside `path` and renames, so that a reader or a crash never
-    meets half a file.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"cannot write {path}: {error.strerror}; choose a path in a "
-            "folder you may write to"
-        ) from error

@@ -19,6 +19,7 @@ from scdepth_tf import losses, predict, runs, viz
 from scdepth_tf.data import Scene
 from scdepth_tf.evaluate import DepthReport
 from scdepth_tf.export import VerifyReport
+from scdepth_tf.files import write_whole
 from scdepth_tf.geometry import scale_intrinsics
 from scdepth_tf.model import SCDepth
 
@@ -75,16 +76,8 @@ def write_report(
         files=_file_table(files, evaluations),
         made=_made(run, unseen, seconds),
     )
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ValueError(
-            f"cannot write {path}: {error.strerror}; choose a folder you may "
-            "write to"
-        ) from error
-    return path
+    write_whole(path, page)
+    return Path(path)
 
 
 def compare_frames(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
+from scdepth_tf.files import write_whole
 
 if TYPE_CHECKING:
     from scdepth_tf.model import SCDepth
@@ -66,14 +67,8 @@ def create_run(
         "scenes": run.scenes,
         "config": config.to_dict(),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_json(folder / ENVIRONMENT, environment())
-        _write_json(folder / CONFIG, described)
-    except OSError as error:
-        raise ValueError(
-            f"cannot write to {folder}: {error.strerror}; choose another --out"
-        ) from error
+    _write_json(folder / ENVIRONMENT, environment())
+    _write_json(folder / CONFIG, described)
     return run
 
 
@@ -164,6 +159,4 @@ def environment() -> dict[str, object]:
 
 
 def _write_json(path: Path, content: object) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(content, indent=2) + "\n")

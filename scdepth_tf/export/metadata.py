@@ -18,15 +18,14 @@ reader. The keys of format 1:
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import scdepth_tf
+from scdepth_tf.files import replace_file
 from scdepth_tf.lite import METADATA_FORMAT, METADATA_NAME, read_metadata
 
 if TYPE_CHECKING:
@@ -120,34 +119,6 @@ def read_model(path: str | Path) -> bytes:
             ]
     except zipfile.BadZipFile:
         return content
-
-
-@contextlib.contextmanager
-def replace_file(path: str | Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place when the block succeeds.
-
-    Missing folders are made. When the block fails, `path` is as it was and
-    nothing new is left beside it.
-
-    Raises:
-        OSError: `path` cannot be written; before the block is entered.
-    """
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.touch()
-    except OSError as error:
-        raise OSError(
-            f"cannot write {path}: {error.strerror}; choose another place"
-        ) from error
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _to_json(metadata: Mapping[str, Any]) -> str:

@@ -16,8 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from scdepth_tf.export import graph
-from scdepth_tf.export.metadata import describe, replace_file, write_metadata
+from scdepth_tf.export.metadata import describe, write_metadata
 from scdepth_tf.export.quantize import quantize_int8
+from scdepth_tf.files import replace_file
 from scdepth_tf.nets.layers import check_image_size
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ def export_tflite(
     Raises:
         ValueError: unknown scheme, image size, calibration or metadata; a
             network in mixed precision, with weights that are not finite, or
-            with ops that TFLite's builtins lack.
-        OSError: `path` cannot be written.
+            with ops that TFLite's builtins lack; `path` cannot be written.
         ImportError: ai-edge-litert or, for int8, litert-quantizer is not
             installed.
     """

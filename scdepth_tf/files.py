@@ -1,0 +1,52 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replace_file(path: str | Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place when the block succeeds.
+
+    Missing folders are made. When the block fails, `path` is as it was and
+    nothing new is left beside it.
+
+    Raises:
+        ValueError: `path` cannot be written; where that can be known, before
+            the block is entered.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.touch()
+            yield unfinished
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        # What the block says of other files is not about writing this one.
+        ours = {str(name) for name in (unfinished, path, *path.parents)}
+        if error.errno and error.filename and str(error.filename) not in ours:
+            raise
+        raise ValueError(
+            f"cannot write {path}: {error.strerror}; choose a path in a "
+            "folder that you may write to, with room on the disk"
+        ) from error
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write UTF-8 text to `path`, whole or not at all.
+
+    Raises:
+        ValueError: `path` cannot be written.
+    """
+    with replace_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -1,0 +1,36 @@
+import pytest
+
+from scdepth_tf.files import replace_file, write_whole
+
+
+def test_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "depth.tflite"
+    path.write_bytes(b"the old one")
+    with pytest.raises(KeyError), replace_file(path) as unfinished:
+        unfinished.write_bytes(b"half")
+        raise KeyError
+    assert path.read_bytes() == b"the old one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_unwritable_path_is_named_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "a.json"):
+        with pytest.raises(ValueError, match=f"cannot write {path}:") as error:
+            with replace_file(path):
+                pytest.fail("the work began")
+        assert "\n" not in str(error.value)
+    assert [p.name for p in tmp_path.rglob("*")] == ["file"]
+
+
+def test_missing_folders_are_made(tmp_path):
+    write_whole(tmp_path / "a" / "b" / "note.txt", "größer\n")
+    text = (tmp_path / "a" / "b" / "note.txt").read_text(encoding="utf-8")
+    assert text == "größer\n"
+
+
+def test_missing_input_is_not_blamed_on_the_output(tmp_path):
+    with pytest.raises(FileNotFoundError, match="frame"):
+        with replace_file(tmp_path / "out.txt"):
+            (tmp_path / "frame.png").read_bytes()
+    assert list(tmp_path.iterdir()) == []
