@@ -81,9 +81,12 @@ class ModelConfig:
         "resnet18"
     )
     decoder: Literal["reference", "mobile"] = "reference"
-    pose_encoder: Literal["resnet18", "resnet50", "efficientnet_lite0"] = (
-        "resnet18"
-    )
+    pose_encoder: Literal[
+        "resnet18", "resnet50", "efficientnet_lite0", "optical_flow"
+    ] = "resnet18"
+    """`optical_flow` measures motion instead of learning to: for runs of
+    minutes and for little footage."""
+
     encoder_weights: Literal["imagenet", "none"] = "none"
     """Start the encoders from ImageNet weights, where a package has them."""
 

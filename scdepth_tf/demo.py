@@ -25,7 +25,7 @@ from scdepth_tf import (
     runs,
     synthetic,
 )
-from scdepth_tf.config import DataConfig, ModelConfig, TrainConfig
+from scdepth_tf.config import DataConfig, LossConfig, ModelConfig, TrainConfig
 from scdepth_tf.data import Scene
 from scdepth_tf.evaluate import DepthReport
 from scdepth_tf.lite import DepthPredictor
@@ -39,20 +39,26 @@ CONFIG = TrainConfig(
     model=ModelConfig(
         depth_encoder="efficientnet_lite0",
         decoder="mobile",
-        pose_encoder="efficientnet_lite0",
+        pose_encoder="optical_flow",
         encoder_weights="imagenet",
     ),
-    data=DataConfig(image_size=(64, 192)),
+    # At the published 0.1 smoothing, on depth, wins over the little parallax
+    # that far things have in images this small.
+    loss=LossConfig(smoothness_weight=0.02),
+    data=DataConfig(image_size=(64, 192), zoom=1.0),
     batch_size=2,
-    epochs=7,
+    epochs=12,
     steps_per_epoch=100,
-    learning_rate=3e-4,
+    learning_rate=8e-4,
     schedule="cosine",
 )
-"""Small enough for some seven minutes on two cores."""
+"""Small enough for some eight minutes on two cores."""
 
-TRAINING_STREETS = range(1, 13)
-UNSEEN_STREETS = range(101, 103)
+TRAINING_STREETS = range(1, 21)
+VALIDATION_STREETS = range(101, 103)
+"""Judge the epochs, and judged this recipe."""
+UNSEEN_STREETS = range(301, 304)
+"""Only what the report says was measured on them."""
 FRAMES = 40
 RENDERED_SIZE = (96, 320)
 """Height and width of the frames: pictures a person enjoys."""
@@ -80,14 +86,12 @@ def run_demo(out: str | Path) -> Path:
     seconds: dict[str, float] = {}
 
     with _step("1/5 Rendering streets", seconds):
-        streets = _render(out / "streets")
+        streets, unseen_streets = _render(out)
     with _step("2/5 Training SC-Depth on plain frames", seconds):
         run = train(streets, out / "run", CONFIG, verbose=1)
-    # The last weights, not the best: the best epoch is chosen on the very
-    # streets that the report calls unseen.
-    model = runs.load_model(run, run.folder / runs.LAST_WEIGHTS)
+    model = runs.load_model(run)
     training = data.open_scenes(streets, "train")
-    unseen = data.open_scenes(streets, "val")
+    unseen = data.open_scenes(unseen_streets, "val")
     with _step("3/5 Exporting to TFLite", seconds):
         files = _export(model.depth_net, training, out / "export")
     with _step("4/5 Evaluating on streets never seen", seconds):
@@ -118,21 +122,27 @@ def run_demo(out: str | Path) -> Path:
     return page
 
 
-def _render(folder: Path) -> Path:
-    with tqdm(unit="frame") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        return synthetic.write_streets(
-            folder,
-            seeds_train=TRAINING_STREETS,
-            seeds_val=UNSEEN_STREETS,
-            frames=FRAMES,
-            image_size=RENDERED_SIZE,
-            progress=progress,
-        )
+def _render(out: Path) -> tuple[Path, Path]:
+    """Streets to train and validate on; streets that training never opens."""
+    sets = {
+        "streets": (TRAINING_STREETS, VALIDATION_STREETS),
+        "unseen_streets": ((), UNSEEN_STREETS),
+    }
+    count = sum(len(train) + len(val) for train, val in sets.values())
+    with tqdm(total=count * FRAMES, unit="frame") as bar:
+        for name, (train_seeds, val_seeds) in sets.items():
+            before = bar.n
+            synthetic.write_streets(
+                out / name,
+                seeds_train=train_seeds,
+                seeds_val=val_seeds,
+                frames=FRAMES,
+                image_size=RENDERED_SIZE,
+                progress=lambda done, _, before=before: bar.update(
+                    before + done - bar.n
+                ),
+            )
+    return out / "streets", out / "unseen_streets"
 
 
 @contextmanager

@@ -213,7 +213,7 @@ def _curves(run: runs.Run) -> str:
         ("total loss", ["loss", "val_loss"]),
         ("photometric L_P", ["photometric", "val_photometric"]),
         ("geometry L_G", ["geometry", "val_geometry"]),
-        ("AbsRel on unseen streets", ["val_abs_rel"]),
+        ("AbsRel on validation streets", ["val_abs_rel"]),
     ]
     figure, axes = _subplots(len(panels))
     for axis, (title, names) in zip(axes, panels, strict=True):
@@ -223,7 +223,9 @@ def _curves(run: runs.Run) -> str:
                     epochs,
                     [float(row[name]) for row in rows],
                     color=color,
-                    label="unseen" if name.startswith("val_") else "training",
+                    label="validation"
+                    if name.startswith("val_")
+                    else "training",
                 )
         axis.set_title(title)
         axis.set_xlabel("epoch")

@@ -135,7 +135,12 @@ def build_model(config: ModelConfig, loss: LossConfig) -> SCDepth:
     )
     return SCDepth(
         DepthNet(config.depth_encoder, config.decoder, encoder_weights=weights),
-        PoseNet(config.pose_encoder, encoder_weights=weights),
+        PoseNet(
+            config.pose_encoder,
+            encoder_weights=(
+                None if config.pose_encoder == "optical_flow" else weights
+            ),
+        ),
         loss=loss,
         reverse_pose=config.reverse_pose,
     )

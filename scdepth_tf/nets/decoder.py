@@ -17,6 +17,10 @@ from scdepth_tf.nets.layers import ReflectPad, Upsample
 
 CHANNELS = (16, 32, 64, 128, 256)
 """Width at strides 1, 2, 4, 8 and 16."""
+FIRST_LOGIT = -1.0
+"""Depth starts at 0.37 scene units. At logit 0, as the published codes have
+it, depth 0.2 starts only a factor of 2 from the nearest that 10·sigmoid can
+say, and near things are cut off until the scale has grown."""
 UPSAMPLINGS = ("nearest", "bilinear")
 
 
@@ -103,6 +107,7 @@ def _convolution(channels: int, padding: str, name: str) -> keras.layers.Layer:
         kernel_initializer=(
             logits_initializer() if is_head else decoder_initializer()
         ),
+        bias_initializer=keras.initializers.Constant(FIRST_LOGIT * is_head),
         dtype="float32" if is_head else None,
         name=name,
     )

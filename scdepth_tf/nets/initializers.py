@@ -18,6 +18,15 @@ def encoder_initializer() -> keras.initializers.Initializer:
     )
 
 
+def relu_initializer() -> keras.initializers.Initializer:
+    """Uniform with variance 2 / fan_in: ReLUs neither damp nor amplify (He et
+    al., ICCV 2015).
+    """
+    return keras.initializers.VarianceScaling(
+        scale=2.0, mode="fan_in", distribution="uniform"
+    )
+
+
 def pose_head_initializer() -> keras.initializers.Initializer:
     """Uniform within ±1/√fan_in, PyTorch's default, hence the start of the
     pose head in both published codes: every layer damps its input, and motion

@@ -35,7 +35,9 @@ def write_streets(
     first, metres) and `depth/000000.npz` (`depth` float32 metres, planar,
     0 = sky; `instance` 0 static, 1 parked car, 2 moving car); `out/train.txt`
     and `out/val.txt` list the streets. The folder appears complete or not at
-    all, and does not depend on the number of processes.
+    all, and does not depend on the number of processes. With more than one,
+    a script has to call this below `if __name__ == "__main__":`, as Python's
+    multiprocessing asks.
 
     Args:
       out: a folder that does not exist yet, or is empty.

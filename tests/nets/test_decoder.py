@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from scdepth_tf.nets.decoder import decode
+from scdepth_tf.nets.decoder import FIRST_LOGIT, decode
 
 CHANNELS = (16, 24, 40, 112, 320)
 SHAPES = [
@@ -67,8 +67,10 @@ def test_mobile_decoder_is_three_kinds_of_tflite_ops(rng):
     )
 
 
-def test_logits_start_around_zero(rng):
+def test_depth_starts_almost_flat_at_its_first_value(rng):
     keras.utils.set_random_seed(0)
     features = [rng.normal(0, 7, (1, *shape)) for shape in SHAPES]
     for decoder in ("mobile", "reference"):
-        assert np.abs(build(decoder, "nearest")(features)).max() < 2
+        logits = build(decoder, "nearest")(features)
+        assert np.abs(logits - FIRST_LOGIT).max() < 2
+        assert abs(np.mean(logits) - FIRST_LOGIT) < 0.5

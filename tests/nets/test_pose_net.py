@@ -47,7 +47,7 @@ def test_resnet18_has_the_published_number_of_parameters():
     assert trainable + 512 * 1000 + 1000 == pytest.approx(13.0e6, abs=0.05e6)
 
 
-@pytest.mark.parametrize("encoder", [SMALL, "resnet18"])
+@pytest.mark.parametrize("encoder", [SMALL, "resnet18", "optical_flow"])
 def test_gradient_reaches_every_weight(encoder, pairs):
     keras.utils.set_random_seed(0)
     network = PoseNet(encoder)
