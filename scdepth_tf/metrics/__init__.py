@@ -10,6 +10,22 @@ from scdepth_tf.metrics.depth import (
     Protocol,
     depth_errors,
 )
+from scdepth_tf.metrics.odometry import (
+    ALIGNMENTS,
+    SnippetErrors,
+    TrajectoryErrors,
+    chain,
+    segment_errors,
+    snippet_errors,
+    trajectory_errors,
+    umeyama,
+)
+from scdepth_tf.metrics.trajectory_files import (
+    Trajectory,
+    read_trajectory,
+    write_kitti,
+    write_tum,
+)
 
 __all__ = [
     "depth_errors",
@@ -20,4 +36,16 @@ __all__ = [
     "NYU",
     "PROTOCOLS",
     "baselines",
+    "trajectory_errors",
+    "TrajectoryErrors",
+    "segment_errors",
+    "snippet_errors",
+    "SnippetErrors",
+    "umeyama",
+    "chain",
+    "ALIGNMENTS",
+    "read_trajectory",
+    "Trajectory",
+    "write_kitti",
+    "write_tum",
 ]
