@@ -2,9 +2,13 @@
 
 from scdepth_tf.metrics import baselines
 from scdepth_tf.metrics.depth import (
+    DDAD,
     EIGEN,
+    EIGEN_IMPROVED,
+    EIGEN_LIGHTNING,
     GENERIC,
     NYU,
+    NYU_RELEASE,
     PROTOCOLS,
     DepthErrors,
     Protocol,
@@ -32,8 +36,12 @@ __all__ = [
     "DepthErrors",
     "Protocol",
     "EIGEN",
+    "EIGEN_LIGHTNING",
+    "EIGEN_IMPROVED",
     "GENERIC",
     "NYU",
+    "NYU_RELEASE",
+    "DDAD",
     "PROTOCOLS",
     "baselines",
     "trajectory_errors",
