@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -125,6 +126,33 @@ def training_baselines(
             )
         )
     return chosen
+
+
+def contiguous_parts(scene: Scene) -> list[Scene]:
+    """The scene, cut where its frame numbers have a gap; parts of a single
+    frame are left out. Motion from frame to frame is only defined within a
+    part.
+    """
+    numbers = scene.frame_numbers
+    if numbers is None:
+        return [scene]
+    cuts = [
+        index
+        for index in range(1, len(numbers))
+        if numbers[index] != numbers[index - 1] + 1
+    ]
+    bounds = itertools.pairwise([0, *cuts, len(numbers)])
+    parts = [scene.part(*bound) for bound in bounds if bound[1] > bound[0] + 1]
+    if len(parts) < 2:
+        return parts
+    return [
+        dataclasses.replace(
+            part,
+            name=f"{part.name}/{part.frame_numbers[0]}-"
+            f"{part.frame_numbers[-1]}",
+        )
+        for part in parts
+    ]
 
 
 def frame_name(scene: Scene, index: int) -> str:

@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+_DRAWS_AT_ONCE = 500
+"""Bounds the memory of many images."""
+
 
 class Interval(NamedTuple):
     """A mean and where it may lie."""
@@ -73,16 +76,12 @@ def paired_bootstrap(
     )
     if len(labels) < 2:
         raise ValueError(
-            f"all {len(groups)} images belong to {labels[0]!r}; expected two "
-            "groups or more to draw from: resample by image (which makes "
+            f"all {len(groups)} images belong to {str(labels[0])!r}; expected "
+            "two groups or more to draw from: resample by image (which makes "
             "intervals narrower than frames of one video deserve)"
         )
     sums = np.stack([np.bincount(group, one) for one in values])
-    sizes = np.bincount(group)
-    draws = np.random.default_rng(seed).multinomial(
-        len(labels), np.full(len(labels), 1 / len(labels)), size=resamples
-    )
-    drawn = (draws @ sums.T / (draws @ sizes)[:, None]).T
+    drawn = _resampled_means(sums, np.bincount(group), resamples, seed)
     means = values.mean(axis=1)
 
     def interval(mean: float, samples: np.ndarray) -> Interval:
@@ -94,3 +93,25 @@ def paired_bootstrap(
         means=tuple(map(interval, means, drawn)),
         differences=tuple(map(interval, means - means[0], drawn - drawn[0])),
     )
+
+
+def _resampled_means(
+    sums: np.ndarray, sizes: np.ndarray, resamples: int, seed: int
+) -> np.ndarray:
+    """Means `[predictors, resamples]` of randomly drawn groups.
+
+    Args:
+        sums: `[predictors, groups]` over the images of each group.
+        sizes: `[groups]` images in each.
+        resamples: number of draws.
+        seed: of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    count = len(sizes)
+    chance = np.full(count, 1 / count)
+    means = []
+    for start in range(0, resamples, _DRAWS_AT_ONCE):
+        size = min(_DRAWS_AT_ONCE, resamples - start)
+        draws = generator.multinomial(count, chance, size=size)
+        means.append(sums @ draws.T / (draws @ sizes))
+    return np.concatenate(means, axis=1)

@@ -275,15 +275,7 @@ def valid_depths(
         ValueError: As `depth_errors`.
     """
     ground_truth = _map_2d(ground_truth, "ground truth")
-    prediction = _map_2d(prediction, "prediction")
-    unusable = ~(np.isfinite(prediction) & (prediction > 0))
-    if unusable.any():
-        raise ValueError(
-            "predicted depth must be finite and > 0 everywhere, got "
-            f"{np.count_nonzero(unusable)} of {unusable.size} pixels that are "
-            f"not (the first is {prediction[unusable][0]:g}); look at the "
-            "network's output before evaluating it"
-        )
+    prediction = check_prediction(prediction)
     mask = protocol.mask(ground_truth)
     if not mask.any():
         raise ValueError(
@@ -294,6 +286,24 @@ def valid_depths(
         )
     resized = resize_depth(prediction, ground_truth.shape, protocol.resize)
     return ground_truth[mask], resized[mask]
+
+
+def check_prediction(prediction: np.ndarray) -> np.ndarray:
+    """The prediction as float32 `[h, w]`.
+
+    Raises:
+        ValueError: It is not 2-D, or not finite and positive everywhere.
+    """
+    prediction = _map_2d(prediction, "prediction")
+    unusable = ~(np.isfinite(prediction) & (prediction > 0))
+    if unusable.any():
+        raise ValueError(
+            "predicted depth must be finite and > 0 everywhere, got "
+            f"{np.count_nonzero(unusable)} of {unusable.size} pixels that are "
+            f"not (the first is {prediction[unusable][0]:g}); look at the "
+            "network's output before evaluating it"
+        )
+    return prediction
 
 
 def median_scale(truth: np.ndarray, predicted: np.ndarray) -> float:
