@@ -486,7 +486,7 @@ def _figures(
         jitter=mean([one.jitter for one in drifts]),
         abs_rel_median=median,
         abs_rel_global=overall,
-        abs_rel_ratio=overall / median if median > 0 else None,
+        abs_rel_ratio=overall / median if median > 1e-6 else None,
         disagreement=disagreement,
     )
 
