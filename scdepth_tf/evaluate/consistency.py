@@ -46,11 +46,13 @@ GAPS = (1, 2, 5, 10)
 """Frames between the two whose depths are compared."""
 
 TRUTH = "true depth"
+TRUE_MOTION = "at true motion"
 _DENSE = 0.5
 """Share of known pixels from which true depth can be compared with itself."""
 _MINIMUM_STEP = 0.01
 """Metres between frames below which motion has no measurable scale."""
 _CELL_WIDTH = 6
+_NO_TRUTH = ("No frame has ground truth: nothing is known of the scale.",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +119,9 @@ class ConsistencyReport:
 
     ours: Consistency
 
-    baselines: tuple[Consistency, ...]
+    others: tuple[Consistency, ...]
+    """`at true motion` (the predictor's depth with the camera's true motion),
+    the baselines and `true depth` with it; what the data allows."""
 
     depth: DepthReport | None
     """Depth errors; None where no frame has ground truth."""
@@ -133,63 +137,22 @@ class ConsistencyReport:
 
     def table(self) -> str:
         """Text of at most 80 columns that says what was assumed."""
-        truth = (
-            f"Protocol {self.depth.protocol.describe()}."
-            if self.depth
-            else "No frame has ground truth: nothing is known of the scale."
-        )
         pixels = (
             "static pixels (exact masks)"
             if self.masked
             else "all pixels in view (no masks of moving objects)"
         )
-        lines = tables.paragraph(
+        rows = (self.ours, *self.others)
+        lines = [
             f"Scale consistency of {len(self.sequences)} sequences, "
-            f"{self.frames} frames. {truth} spread: standard deviation / "
-            "median of the images' median scales, over all images and "
-            "within a sequence; drift: |change of the scale| over 100 "
-            "frames along a sequence, and jitter about that trend; AbsRel "
-            "with a median scale for each image, one scale for all, and "
-            "their ratio. Means over sequences."
-        )
-        rows = (self.ours, *self.baselines)
-        lines += [
-            "",
-            tables.row(
-                "",
-                [
-                    "spread",
-                    "within",
-                    "drift",
-                    "jitter",
-                    "median",
-                    "global",
-                    "ratio",
-                ],
-                _CELL_WIDTH,
-            ),
-            *(
-                tables.row(
-                    one.name,
-                    [
-                        one.spread,
-                        one.spread_within,
-                        one.drift,
-                        one.jitter,
-                        one.abs_rel_median,
-                        one.abs_rel_global,
-                        one.abs_rel_ratio,
-                    ],
-                    _CELL_WIDTH,
-                )
-                for one in rows
-                if one.spread is not None
-            ),
+            f"{self.frames} frames.",
+            *(self._scale_lines(rows) if self.depth else _NO_TRUTH),
             "",
             *tables.paragraph(
                 f"mean D_diff on {pixels}, between frames this far apart; "
-                "with the predicted motion, but the baselines move as the "
-                "camera truly did, at their one scale"
+                "with the predicted depth and motion, and below it depth at "
+                "its one scale that moves as the camera truly did (motion "
+                "predicted too small makes the first row small)"
             ),
             tables.row("", [f"{gap} fr." for gap in self.gaps], _CELL_WIDTH),
             *(
@@ -212,6 +175,38 @@ class ConsistencyReport:
                 ),
             ]
         return "\n".join([*lines, ""])
+
+    def _scale_lines(self, rows: Iterable[Consistency]) -> list[str]:
+        columns = {
+            "spread": "spread",
+            "within": "spread_within",
+            "drift": "drift",
+            "jitter": "jitter",
+            "median": "abs_rel_median",
+            "global": "abs_rel_global",
+            "ratio": "abs_rel_ratio",
+        }
+        return [
+            *tables.paragraph(
+                f"Protocol {self.depth.protocol.describe()}. spread: standard "
+                "deviation / median of the images' median scales, over all "
+                "images and within a sequence; drift: |change of the scale| "
+                "over 100 frames along a sequence, and jitter about that "
+                "trend (means over sequences); AbsRel with a median scale for "
+                "each image, one scale for all, and their ratio."
+            ),
+            "",
+            tables.row("", columns, _CELL_WIDTH),
+            *(
+                tables.row(
+                    row.name,
+                    [getattr(row, field) for field in columns.values()],
+                    _CELL_WIDTH,
+                )
+                for row in rows
+                if row.spread is not None
+            ),
+        ]
 
     def to_json(self) -> str:
         """Everything in the report."""
@@ -239,9 +234,11 @@ def evaluate_consistency(
     """Measures consistency on every frame of the scenes, in one pass.
 
     Memory holds the depth of max(gaps) + 1 frames. Longer gaps use the
-    chained motion. A second pass without the networks measures the
-    disagreement of the baselines, and of the true depth where it is dense:
-    what occlusion and interpolation leave of D_diff when all is right.
+    chained motion. Networks that predict no motion disagree on nothing, so
+    a second pass repeats the measurement, where poses are known, with the
+    true motion and depth at its one scale: the predictor's, the baselines',
+    and the true depth where it is dense (what occlusion and interpolation
+    leave of D_diff when all is right).
 
     Args:
         predict_depth: image to depth `[h, w]` > 0, any size and unit.
@@ -251,7 +248,7 @@ def evaluate_consistency(
         baselines: predictors that see only size and intrinsics.
         gaps: frames between the two that are compared.
         name: what to call the predictor.
-        progress: called after each frame of the first pass.
+        progress: called after each frame that is predicted.
 
     Raises:
         ValueError: no two consecutive frames, a gap below 1, or a
@@ -267,6 +264,7 @@ def evaluate_consistency(
     if not gaps or min(gaps) < 1:
         raise ValueError(f"gaps must be 1 frame or more, got {gaps}")
     total = sum(map(len, parts))
+    work = total + sum(len(part) for part in parts if part.poses is not None)
     window = _Window(gaps)
     motions = _MotionScale()
     walks: list[_Walk] = []
@@ -300,7 +298,7 @@ def evaluate_consistency(
                 previous = sample.image
                 done += 1
                 if progress:
-                    progress(done, total)
+                    progress(done, work)
             walks.append(walk)
         depth_report = tally.report() if any(w.frames for w in walks) else None
     size = depth.shape
@@ -315,8 +313,15 @@ def evaluate_consistency(
     )
     return ConsistencyReport(
         ours=ours,
-        baselines=_baselines(
-            depth_report, baselines or {}, parts, walks, gaps, size
+        others=_at_true_motion(
+            depth_report,
+            predict_depth,
+            baselines or {},
+            parts,
+            walks,
+            gaps,
+            size,
+            lambda more, _: progress and progress(total + more, work),
         ),
         depth=depth_report,
         sequences=tuple(
@@ -491,49 +496,64 @@ def _figures(
     )
 
 
-def _baselines(
+def _at_true_motion(
     depth: DepthReport | None,
+    predict_depth: Predict,
     baselines: Mapping[str, Baseline],
     parts: Sequence[Scene],
     walks: Sequence[_Walk],
     gaps: tuple[int, ...],
     size: tuple[int, int],
+    progress: Progress,
 ) -> tuple[Consistency, ...]:
-    """Blind depth that moves as the camera truly did; true depth likewise."""
+    """The predictor's depth, at one scale and moved as the camera truly did;
+    blind depth and true depth likewise.
+    """
+    posed = [part for part in parts if part.poses is not None]
     rows = []
+    if depth and posed:
+        window = _Window(gaps)
+        done = 0
+        for part in posed:
+            window.start()
+            for index in range(len(part)):
+                predicted = predict_depth(part.image(index))
+                _add(window, part, index, depth.scale_median * predicted)
+                done += 1
+                progress(done, sum(map(len, posed)))
+        rows.append(_figures(TRUE_MOTION, None, walks, window.means()))
     for name, report in (depth.baselines if depth else {}).items():
         window = _Window(gaps)
-        for part in parts:
-            if part.poses is None:
-                continue
-            blind = report.scale_median * baselines[name](
-                size, _intrinsics(part, size)
-            )
-            _walk(window, part, [blind] * len(part))
+        for part in posed:
+            window.start()
+            blind = baselines[name](size, _intrinsics(part, size))
+            for index in range(len(part)):
+                _add(window, part, index, report.scale_median * blind)
         rows.append(_figures(name, report, walks, window.means()))
-    dense = [part for part in parts if _is_dense(part)]
+    dense = [part for part in posed if _is_dense(part)]
     if dense:
         window = _Window(gaps)
         for part in dense:
-            _walk(window, part, map(part.depth, range(len(part))))
+            window.start()
+            for index in range(len(part)):
+                _add(window, part, index, part.depth(index))
         rows.append(_figures(TRUTH, None, walks, window.means()))
     return tuple(rows)
 
 
-def _walk(window: _Window, part: Scene, depths: Iterable[np.ndarray]) -> None:
-    window.start()
-    for index, depth in enumerate(depths):
-        instance = part.instance(index)
-        window.add(
-            depth,
-            part.poses[index],
-            _intrinsics(part, depth.shape),
-            None if instance is None else instance == MOVING,
-        )
+def _add(window: _Window, part: Scene, index: int, depth: np.ndarray) -> None:
+    """Takes a frame's depth in metres at its true pose."""
+    instance = part.instance(index)
+    window.add(
+        depth,
+        part.poses[index],
+        _intrinsics(part, depth.shape),
+        None if instance is None else instance == MOVING,
+    )
 
 
 def _is_dense(part: Scene) -> bool:
-    if part.poses is None or part.depths is None or None in part.depths:
+    if part.depths is None or None in part.depths:
         return False
     return np.mean(part.depth(0) > 0) > _DENSE
 

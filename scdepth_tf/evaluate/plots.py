@@ -66,7 +66,7 @@ def plot_consistency(report: ConsistencyReport, path: str | Path) -> None:
     """
     figure = _figure(11, 5)
     scale, disagreement = figure.subplots(2, 1, sharex=True)
-    start = 0
+    start = known = 0
     for number, sequence in enumerate(report.sequences):
         color = (_OURS, _OTHER)[number % 2]
         length = len(sequence.disagreement)
@@ -74,6 +74,18 @@ def plot_consistency(report: ConsistencyReport, path: str | Path) -> None:
             relative = np.array(sequence.scales) / report.depth.scale_median
             frames = start + np.array(sequence.frames, int)
             scale.plot(frames, relative, ".-", color=color, markersize=3)
+            blind = report.depth.baselines.get("constant depth")
+            if blind:
+                part = blind.per_image[known : known + len(frames)]
+                values = [image.median_scaled.scale for image in part]
+                scale.plot(
+                    frames,
+                    np.array(values) / blind.scale_median,
+                    color="#bbbbbb",
+                    linewidth=1,
+                    label=None if number else "constant depth (baseline)",
+                )
+            known += len(frames)
         values = [np.nan if v is None else v for v in sequence.disagreement]
         disagreement.plot(start + np.arange(length), values, color=color)
         scale.annotate(
@@ -86,6 +98,8 @@ def plot_consistency(report: ConsistencyReport, path: str | Path) -> None:
         start += length
     scale.axhline(1.0, color="#888888", linewidth=0.8, linestyle="--")
     scale.set_ylabel("scale / global scale")
+    if scale.get_legend_handles_labels()[0]:
+        scale.legend(frameon=False, fontsize=8)
     if not report.depth:
         scale.text(0.5, 0.5, "no ground truth", transform=scale.transAxes)
     low, high = scale.get_ylim()
