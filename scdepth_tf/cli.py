@@ -12,15 +12,12 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from scdepth_tf.cli_evaluate import Evaluate
 from scdepth_tf.config import TrainConfig
-
-if TYPE_CHECKING:
-    from scdepth_tf.data import Scene
-    from scdepth_tf.runs import Run
 
 Folder = tyro.conf.Positional[Path]
 
@@ -67,62 +64,6 @@ class Train:
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluate:
-    """Depth errors of a run: at each image's median scale and at one scale
-    for all, with the spread of the scale, beside trivial baselines.
-    """
-
-    what: tyro.conf.Positional[Literal["depth"]]
-    """What to evaluate."""
-
-    run_folder: Folder
-    """Run directory of `scdepth train`."""
-
-    data: Folder
-    """Scenes with ground-truth depth."""
-
-    split: Literal["train", "val", "all"] = "val"
-    """Which side of the data to evaluate on."""
-
-    scenes: tuple[str, ...] = ()
-    """Names or patterns of scenes to use; all of the split by default."""
-
-    protocol: Literal["generic", "eigen", "nyu"] = "generic"
-    """What counts: depth range, crop, resizing."""
-
-    json: Path | None = None
-    """Write the whole report here."""
-
-    csv: Path | None = None
-    """Write the errors of each image here."""
-
-    def run(self) -> None:
-        """Evaluate and print the table."""
-        from tqdm import tqdm
-
-        from scdepth_tf import data, evaluate, metrics, predict, runs
-
-        run = runs.open_run(self.run_folder)
-        protocol = metrics.PROTOCOLS[self.protocol]
-        scenes = data.open_scenes(self.data, self.split, self.scenes)
-        samples = evaluate.depth_samples(scenes)
-        image_size = run.config.data.image_size
-        report = evaluate.evaluate_depth(
-            predict.depth_predictor(runs.load_model(run), image_size),
-            (sample() for sample in tqdm(samples, "evaluating", unit="image")),
-            protocol,
-            baselines=evaluate.training_baselines(
-                _scenes_trained_on(run), image_size, protocol, every=5
-            ),
-        )
-        sys.stdout.write(report.table())
-        if self.json:
-            report.write_json(self.json)
-        if self.csv:
-            report.write_csv(self.csv)
-
-
-@dataclasses.dataclass(frozen=True)
 class Export:
     """Write the depth network of a run as a TFLite model for a device."""
 
@@ -162,23 +103,6 @@ class Export:
             metadata={"training_data": Path(run.training_data).name},
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
-
-
-def _scenes_trained_on(run: Run) -> list[Scene]:
-    """For the mean-depth baseline; nothing where the data has gone."""
-    from scdepth_tf import data
-
-    try:
-        return data.open_scenes(
-            run.training_data,
-            "train",
-            run.scenes,
-            validation_fraction=run.config.data.validation_fraction,
-            seed=run.config.seed,
-        )
-    except (FileNotFoundError, ValueError) as error:
-        logging.warning("no mean depth map among the baselines: %s", error)
-        return []
 
 
 def main(arguments: list[str] | None = None) -> int:

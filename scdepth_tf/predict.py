@@ -38,3 +38,27 @@ def resize_image(image: np.ndarray, image_size: tuple[int, int]) -> tf.Tensor:
     """uint8 [H, W, 3] to float32 [h, w, 3] in [0, 1], as in training."""
     frames, _ = resample(tf.constant(image)[None], tf.eye(3), image_size)
     return frames[0]
+
+
+def motion_predictor(
+    model: SCDepth, image_size: tuple[int, int]
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A function from two images to the camera's motion between them.
+
+    Args:
+        model: trained.
+        image_size: height and width the network works at.
+
+    Returns:
+        (target, source) uint8 [H, W, 3] RGB -> float64 [4, 4]
+        source_from_target, translation in scene units.
+    """
+    motion = tf.function(model.source_from_target)
+
+    def predict(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+        pair = [
+            resize_image(image, image_size)[None] for image in (target, source)
+        ]
+        return motion(*pair).numpy()[0].astype(np.float64)
+
+    return predict

@@ -40,6 +40,9 @@ TINY = [
         "try: cli.main(['--help'])\nexcept SystemExit: pass",
         "from scdepth_tf import cli\n"
         "try: cli.main(['train', '--help'])\nexcept SystemExit: pass",
+        "from scdepth_tf import cli\n"
+        "try: cli.main(['evaluate', 'odometry', '--help'])\n"
+        "except SystemExit: pass",
     ],
 )
 def test_importing_and_help_load_no_tensorflow(program):
@@ -108,7 +111,97 @@ def test_evaluate_prints_a_table_and_writes_json_and_csv(
     assert 0 < report["median_scaled"]["abs_rel"] < 5
     with (tmp_path / "depth.csv").open() as file:
         ours = [r for r in csv.DictReader(file) if r["predictor"] == "ours"]
-    assert len(ours) == 10  # five images at two scalings
+    assert len(ours) == 15  # five images at three scalings
+
+
+def evaluate(*arguments):
+    return cli.main(["evaluate", *map(str, arguments)])
+
+
+def test_evaluate_depth_draws_the_worst_and_takes_a_list(
+    trained, tmp_path, capsys
+):
+    folder, run = trained
+    (tmp_path / "list.txt").write_text("a/000001.png\nc/000004.png\n")
+    options = ["--frames", tmp_path / "list.txt", "--flip", "--weights", "last"]
+    pictures = ["--worst", tmp_path / "worst.png", "--error-maps", tmp_path]
+    assert evaluate("depth", run, folder, *options, *pictures) == 0
+    table = capsys.readouterr().out
+    assert "last weights" in table
+    assert "mirror image" in table
+    assert "errors of 2 images" in table
+    made = {path.name for path in tmp_path.glob("*.png")}
+    assert made == {"worst.png", "a_000001.png", "c_000004.png"}
+
+
+def test_evaluate_consistency_prints_writes_and_plots(
+    trained, tmp_path, capsys
+):
+    folder, run = trained
+    files = ["--json", tmp_path / "c.json", "--plot", tmp_path / "c.png"]
+    assert evaluate("consistency", run, folder, "--gaps", 1, 3, *files) == 0
+    table = capsys.readouterr().out
+    for row in ("at true motion", "constant depth", "mean depth map"):
+        assert row in table
+    content = json.loads((tmp_path / "c.json").read_text())
+    assert set(content["ours"]["disagreement"]) == {"1", "3"}
+    assert content["frames"] == 5
+    assert (tmp_path / "c.png").stat().st_size > 1000
+
+
+def test_evaluate_odometry_of_a_run_writes_trajectories_that_it_reads(
+    trained, tmp_path, capsys
+):
+    folder, run = trained
+    files = ["--json", tmp_path / "o.json", "--poses", tmp_path]
+    arguments = [run, folder, "--lengths", 0.5, 1, *files]
+    assert evaluate("odometry", *arguments) == 0
+    ours = json.loads((tmp_path / "o.json").read_text())["sequences"][0]
+    assert ours["name"] == "c"
+    assert ours["errors"]["7dof"]["segments"] > 0
+    assert "straight ahead" in capsys.readouterr().out
+    again = [tmp_path / "c.txt", folder / "c" / "poses.txt"]
+    assert (
+        evaluate(
+            "odometry", *again, "--lengths", 0.5, 1, "--json", tmp_path / "f"
+        )
+        == 0
+    )
+    read = json.loads((tmp_path / "f").read_text())["sequences"][0]
+    assert read["errors"]["7dof"] == pytest.approx(ours["errors"]["7dof"])
+
+
+def test_evaluate_compare_takes_runs_and_reports(trained, tmp_path, capsys):
+    folder, run = trained
+    report = tmp_path / "other.json"
+    assert evaluate("depth", run, folder, "--json", report) == 0
+    options = ["--data", folder, "--resample", "image"]
+    assert evaluate("compare", run, report, *options) == 0
+    table = capsys.readouterr().out
+    rows = [line for line in table.splitlines() if line.startswith("other")]
+    assert len(rows) == 4
+    assert "+0.000 [+0.000, +0.000]" in rows[0]
+    assert evaluate("compare", run, report) == 1
+    assert "add --data" in capsys.readouterr().err
+
+
+def evaluation_mistakes(folder, run):
+    """(arguments, what the line must say)."""
+    yield ["masks", run, folder], "instance masks"
+    yield ["depth", run, folder, "--frames", folder / "x"], "no such file"
+    yield ["depth", run, folder, "--protocol", "eigen_improved"], "KITTI"
+    yield ["consistency", run, folder, "--plot", "p.gif"], "must end with"
+    yield ["odometry", folder / "train.txt", folder / "x"], "no such file"
+    yield ["compare", folder / "x.json"], "no such file"
+
+
+@pytest.mark.parametrize("case", range(6))
+def test_a_mistake_in_an_evaluation_is_one_line(trained, capfd, case):
+    arguments, expected = list(evaluation_mistakes(*trained))[case]
+    assert evaluate(*arguments) == 1
+    message = capfd.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith("scdepth: ")
+    assert expected in message
 
 
 @pytest.mark.parametrize("scheme", ["float32", "int8"])

@@ -265,6 +265,30 @@ def camera_poses(
     return np.linalg.inv(map_from_camera[0]) @ map_from_camera
 
 
+def with_annotated_depth(scene: Scene) -> Scene:
+    """The scene with KITTI's annotated depth in place of its lidar scans.
+
+    Uhrig et al., *Sparsity Invariant CNNs*, 3DV 2017: what the KITTI Eigen
+    evaluation calls improved ground truth, in
+    DRIVE_sync/proj_depth/groundtruth/image_0X/*.png. Not every frame has it.
+
+    Raises:
+        ValueError: the scene is not of a KITTI drive.
+    """
+    if scene.frame_numbers is None:
+        raise ValueError(
+            f"{scene.name}: annotated depth is KITTI's, and this is no KITTI "
+            "drive; choose another protocol"
+        )
+    camera = scene.frames[0].parent.parent
+    source = camera.parent / "proj_depth" / "groundtruth" / camera.name
+    files = _numbered(source, ".png")
+    depths = tuple(files.get(number) for number in scene.frame_numbers)
+    return dataclasses.replace(
+        scene, depths=depths, depth_reader=images.load_kitti_depth
+    )
+
+
 def _find_depths(
     drive: Path, camera: str, numbers: tuple[int, ...], calibration: Calibration
 ) -> tuple[tuple[Path | None, ...] | None, Callable[[Path], np.ndarray]]:

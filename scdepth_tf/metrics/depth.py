@@ -41,6 +41,10 @@ class Protocol:
     source: str
     """Where the numbers come from."""
 
+    maximum_truth: float | None = None
+    """Metres; where set, ground truth beyond the cap counts up to here (the
+    prediction is clipped to the cap all the same)."""
+
     def crop_box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Rows and columns (top, bottom, left, right) that count, ends
         exclusive. Fractions are truncated to pixels, as published.
@@ -61,12 +65,14 @@ class Protocol:
             ground_truth: `[H, W]` metres; 0, NaN and infinity mean none.
 
         Returns:
-            `[H, W]` bool: inside the crop and the open depth range.
+            `[H, W]` bool: inside the crop (its first row and column
+            included, its last excluded) and strictly inside the depth range.
         """
         top, bottom, left, right = self.crop_box(*ground_truth.shape)
         inside = np.zeros(ground_truth.shape, bool)
         inside[top:bottom, left:right] = True
-        near_enough = ground_truth < self.maximum_depth
+        limit = self.maximum_truth or self.maximum_depth
+        near_enough = ground_truth < limit
         return inside & near_enough & (ground_truth > self.minimum_depth)
 
     def describe(self) -> str:
@@ -79,11 +85,13 @@ class Protocol:
                 f"crop to rows {top:.2f}-{bottom:.2f} % and columns "
                 f"{left:.2f}-{right:.2f} %"
             )
+        limit = self.maximum_truth or self.maximum_depth
         return (
             f"{self.name} ({self.source}): ground truth of "
-            f"{self.minimum_depth:g}-{self.maximum_depth:g} m counts, {crop}, "
+            f"{self.minimum_depth:g}-{limit:g} m counts, {crop}, "
             f"prediction resized to the ground truth in {self.resize} "
-            "(bilinear), scaled, then clipped to that range"
+            "(bilinear), scaled, then clipped to "
+            f"{self.minimum_depth:g}-{self.maximum_depth:g} m"
         )
 
 
@@ -106,8 +114,29 @@ GENERIC = Protocol(
     source="eigen without its crop, for any outdoor data",
 )
 
-# SC-SfMLearner-Release evaluates NYUv2 without the crop, from 1e-3 m, and
-# resizes disparity: the numbers of the two codes are not comparable.
+EIGEN_LIGHTNING = dataclasses.replace(
+    EIGEN,
+    name="eigen_lightning",
+    minimum_depth=0.1,
+    resize="depth",
+    source="KITTI, Eigen et al. 2014, crop of Garg et al. 2016, as in "
+    "sc_depth_pl",
+)
+
+# Every annotated pixel counts there, those beyond the cap too: 256 m is what
+# KITTI's 16-bit .png can hold.
+EIGEN_IMPROVED = Protocol(
+    name="eigen_improved",
+    minimum_depth=1e-3,
+    maximum_depth=80.0,
+    crop=None,
+    resize="disparity",
+    source="KITTI, the Eigen images that have annotated depth (Uhrig et al. "
+    "2017), as monodepth2 evaluates eigen_benchmark",
+    maximum_truth=256.0,
+)
+
+# The two NYUv2 protocols count other pixels: do not compare across them.
 NYU = Protocol(
     name="nyu",
     minimum_depth=0.1,
@@ -117,8 +146,37 @@ NYU = Protocol(
     source="NYUv2 with its customary border crop, as in sc_depth_pl",
 )
 
+NYU_RELEASE = Protocol(
+    name="nyu_release",
+    minimum_depth=1e-3,
+    maximum_depth=10.0,
+    crop=None,
+    resize="disparity",
+    source="NYUv2 without a crop, as in SC-SfMLearner-Release",
+)
+
+DDAD = Protocol(
+    name="ddad",
+    minimum_depth=0.1,
+    maximum_depth=200.0,
+    crop=None,
+    resize="depth",
+    source="DDAD front camera, as in sc_depth_pl",
+)
+
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
-    {protocol.name: protocol for protocol in (EIGEN, GENERIC, NYU)}
+    {
+        protocol.name: protocol
+        for protocol in (
+            GENERIC,
+            EIGEN,
+            EIGEN_LIGHTNING,
+            EIGEN_IMPROVED,
+            NYU,
+            NYU_RELEASE,
+            DDAD,
+        )
+    }
 )
 
 
@@ -170,7 +228,7 @@ def depth_errors(
     ground_truth: np.ndarray,
     prediction: np.ndarray,
     protocol: Protocol,
-    scale: Literal["median"] | float = "median",
+    scale: Literal["median", "least_squares"] | float = "median",
 ) -> DepthErrors:
     """Compares one predicted depth map with its ground truth.
 
@@ -183,7 +241,8 @@ def depth_errors(
         prediction: `[h, w]` depth of any size, > 0, in any unit.
         protocol: Which pixels count, and how the prediction is resized.
         scale: "median" multiplies the prediction by median(truth) /
-            median(prediction) over the pixels that count; a number
+            median(prediction) over the pixels that count; "least_squares"
+            by the factor with the smallest squared error; a number
             multiplies by it (1 takes the prediction as metres).
 
     Raises:
@@ -194,6 +253,8 @@ def depth_errors(
     truth, predicted = valid_depths(ground_truth, prediction, protocol)
     if scale == "median":
         scale = median_scale(truth, predicted)
+    elif scale == "least_squares":
+        scale = least_squares_scale(truth, predicted)
     return errors_at_scale(truth, predicted, protocol, scale)
 
 
@@ -214,6 +275,25 @@ def valid_depths(
         ValueError: As `depth_errors`.
     """
     ground_truth = _map_2d(ground_truth, "ground truth")
+    prediction = check_prediction(prediction)
+    mask = protocol.mask(ground_truth)
+    if not mask.any():
+        raise ValueError(
+            f"no pixel to evaluate: protocol {protocol.name!r} counts ground "
+            f"truth of {protocol.minimum_depth:g}-{protocol.maximum_depth:g} "
+            f"m inside its crop, got {_range_of(ground_truth)}; check the "
+            "unit (metres) or leave the image out"
+        )
+    resized = resize_depth(prediction, ground_truth.shape, protocol.resize)
+    return ground_truth[mask], resized[mask]
+
+
+def check_prediction(prediction: np.ndarray) -> np.ndarray:
+    """The prediction as float32 `[h, w]`.
+
+    Raises:
+        ValueError: It is not 2-D, or not finite and positive everywhere.
+    """
     prediction = _map_2d(prediction, "prediction")
     unusable = ~(np.isfinite(prediction) & (prediction > 0))
     if unusable.any():
@@ -223,21 +303,21 @@ def valid_depths(
             f"not (the first is {prediction[unusable][0]:g}); look at the "
             "network's output before evaluating it"
         )
-    mask = protocol.mask(ground_truth)
-    if not mask.any():
-        raise ValueError(
-            f"no pixel to evaluate: protocol {protocol.name!r} counts ground "
-            f"truth of {protocol.minimum_depth:g}-{protocol.maximum_depth:g} "
-            f"m inside its crop, got {_range_of(ground_truth)}; check the "
-            "unit (metres) or leave the image out"
-        )
-    resized = _resize(prediction, ground_truth.shape, protocol.resize)
-    return ground_truth[mask], resized[mask]
+    return prediction
 
 
 def median_scale(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Factor that gives `predicted` the median of `truth` (both `[N]`)."""
     return float(np.median(truth) / np.median(predicted))
+
+
+def least_squares_scale(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """S = Σ p·z / Σ p·p, which minimises Σ(s·p − z)² over pixels (`[N]`).
+
+    In metres, so far pixels weigh most; before any clip.
+    """
+    predicted = predicted.astype(np.float64)
+    return float((predicted * truth).sum() / (predicted**2).sum())
 
 
 def errors_at_scale(
@@ -250,7 +330,8 @@ def errors_at_scale(
     """
     if isinstance(scale, str) or not 0 < scale < np.inf:
         raise ValueError(
-            f'scale must be "median" or a number > 0, got {scale!r}'
+            'scale must be "median", "least_squares" or a number > 0, got '
+            f"{scale!r}"
         )
     truth = truth.astype(np.float64)
     scaled = np.clip(
@@ -306,13 +387,15 @@ def _map_2d(values: np.ndarray, what: str) -> np.ndarray:
     return values
 
 
-def _resize(
+def resize_depth(
     depth: np.ndarray,
     shape: tuple[int, int],
     space: Literal["disparity", "depth"],
 ) -> np.ndarray:
-    """Bilinear with half-pixel centres; where it shrinks, Pillow also
-    averages, so no prediction pixel is skipped.
+    """Resizes depth `[h, w]` to `shape`, interpolating in `space`.
+
+    Bilinear with half-pixel centres; where it shrinks, Pillow also averages,
+    so no prediction pixel is skipped.
     """
     if depth.shape == shape:
         return depth

@@ -207,6 +207,29 @@ def test_annotated_depth_has_kittis_unit(make_drive):
     np.testing.assert_array_equal(right.depth(3), np.full((32, 64), 10.0))
 
 
+def test_annotated_depth_takes_the_place_of_scans(make_drive):
+    root = make_drive()
+    day = root / "2011_09_26" / DRIVE
+    for source in ("velodyne", "groundtruth"):
+        (day / "proj_depth" / source / "image_02").mkdir(parents=True)
+    scan = day / "proj_depth/velodyne/image_02/0000000003.npz"
+    np.savez(scan, velodyne_depth=np.full((32, 64), 7, np.float32))
+    codes = np.full((32, 64), 2560, np.uint16)
+    annotated = day / "proj_depth/groundtruth/image_02/0000000004.png"
+    Image.fromarray(codes).save(annotated)
+    scene, _ = open_scenes(root)
+    assert scene.depth(3).max() == 7
+    improved = kitti.with_annotated_depth(scene)
+    assert improved.depths == (None, None, None, None, annotated, None)
+    assert improved.depth(4).max() == 10
+
+
+def test_other_footage_has_no_annotated_depth(make_scene):
+    (scene,) = open_scenes(make_scene())
+    with pytest.raises(ValueError, match="no KITTI drive"):
+        kitti.with_annotated_depth(scene)
+
+
 def test_truncated_scan_is_named(make_drive):
     root = make_drive()
     scans = root / "2011_09_26" / DRIVE / "velodyne_points" / "data"

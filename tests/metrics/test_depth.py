@@ -231,11 +231,69 @@ def test_averages_weigh_images_equally_and_pixels_not():
 
 
 def test_protocols_are_found_by_their_names():
-    assert dict(metrics.PROTOCOLS) == {
-        "eigen": EIGEN,
-        "generic": GENERIC,
-        "nyu": NYU,
-    }
+    assert list(metrics.PROTOCOLS) == [
+        "generic",
+        "eigen",
+        "eigen_lightning",
+        "eigen_improved",
+        "nyu",
+        "nyu_release",
+        "ddad",
+    ]
+    for name, protocol in metrics.PROTOCOLS.items():
+        assert protocol.name == name
+        assert name in protocol.describe()
+
+
+@pytest.mark.parametrize(
+    ("name", "counted", "cap", "crop", "resize"),
+    [
+        # Ground truth that just counts, and the cap of the prediction.
+        ("eigen", (0.0011, 79.99), 80, True, "disparity"),
+        ("eigen_lightning", (0.11, 79.99), 80, True, "depth"),
+        ("eigen_improved", (1 / 256, 255.9), 80, False, "disparity"),
+        ("nyu", (0.11, 9.99), 10, True, "depth"),
+        ("nyu_release", (0.0011, 9.99), 10, False, "disparity"),
+        ("ddad", (0.11, 199.9), 200, False, "depth"),
+    ],
+)
+def test_protocols_are_as_published(name, counted, cap, crop, resize):
+    protocol = metrics.PROTOCOLS[name]
+    truth = np.full((375, 1242), counted[0])
+    truth[:, ::2] = counted[1]
+    top, bottom, left, right = protocol.crop_box(375, 1242)
+    mask = protocol.mask(truth)
+    assert mask[top:bottom, left:right].all()
+    assert mask.all() != crop
+    assert mask.sum() == (bottom - top) * (right - left)
+    outside = np.array([[counted[0] / 1.2, counted[1] * 1.01]] * 3)
+    whole = dataclasses.replace(protocol, crop=None)
+    assert not whole.mask(outside)[:, 1].any()
+    if name != "eigen_improved":  # there every annotation counts
+        assert not whole.mask(outside)[:, 0].any()
+    assert protocol.maximum_depth == cap
+    assert protocol.resize == resize
+
+
+def test_limits_of_the_depth_range_do_not_count():
+    truth = np.array([[1e-3, 80.0, 40.0]])
+    np.testing.assert_array_equal(GENERIC.mask(truth), [[False, False, True]])
+
+
+def test_improved_ground_truth_counts_beyond_the_cap_of_the_prediction():
+    truth = np.array([[20.0, 100.0]])
+    errors = depth_errors(truth, truth, metrics.EIGEN_IMPROVED, scale=1.0)
+    assert errors.valid_pixels == 2
+    assert errors.abs_rel == pytest.approx((0 + 0.2) / 2)
+
+
+def test_hand_worked_least_squares_scale():
+    truth, prediction = np.array([[2.0, 6.0]]), np.array([[1.0, 2.0]])
+    errors = depth_errors(truth, prediction, GENERIC, "least_squares")
+    assert errors.scale == pytest.approx((1 * 2 + 2 * 6) / (1 + 4))
+    for factor in (0.99, 1.01):
+        other = depth_errors(truth, prediction, GENERIC, factor * errors.scale)
+        assert errors.rmse < other.rmse
 
 
 def test_description_says_everything_the_numbers_depend_on():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scdepth_tf.evaluate import Sample, evaluate_depth
+from scdepth_tf.evaluate import DepthReport, Sample, evaluate_depth
 from scdepth_tf.metrics import EIGEN, GENERIC, baselines, depth_errors
 
 K = np.array([[20.0, 0, 15.5], [0, 20.0, 7.5], [0, 0, 1]])
@@ -32,6 +32,13 @@ def perfect_up_to(scales, samples):
         return np.where(truth > 0, truth, 1) / scales[index]
 
     return predict
+
+
+def with_moving(samples, columns=8):
+    """The left `columns` belong to moving objects."""
+    moving = np.zeros((16, 32), bool)
+    moving[:, :columns] = True
+    return [sample._replace(moving=moving) for sample in samples]
 
 
 @pytest.fixture
@@ -98,12 +105,15 @@ def test_each_image_has_the_errors_of_depth_errors(samples, rng):
             assert image.global_scaled == depth_errors(
                 sample.ground_truth, prediction, EIGEN, one.scale_median
             )
+            assert image.least_squares_scaled == depth_errors(
+                sample.ground_truth, prediction, EIGEN, "least_squares"
+            )
 
 
 def test_report_means_are_the_means_of_its_images(report):
     images = report.per_image
     assert report.count == len(images) == 9
-    for scaling in ("median_scaled", "global_scaled"):
+    for scaling in ("median_scaled", "global_scaled", "least_squares_scaled"):
         for metric in ("abs_rel", "rmse", "delta1", "silog"):
             values = [getattr(getattr(i, scaling), metric) for i in images]
             mean = getattr(getattr(report, scaling), metric)
@@ -179,12 +189,13 @@ def test_table_prints_its_assumptions_and_both_scalings(report):
         "disparity",
         "each image at its own median scale",
         "all images at one scale",
+        "own least-squares scale",
     ):
         assert fact in words
     assert max(map(len, table.splitlines())) <= 80
     for name in ("ours", "constant depth", "ground plane"):
         rows = [row for row in table.splitlines() if row.startswith(name)]
-        assert len(rows) == 2
+        assert len(rows) == 3
     ours = [row.split() for row in table.splitlines() if row[:4] == "ours"]
     assert ours[0][1] == f"{report.median_scaled.abs_rel:.3f}"
     assert ours[0][-1] == f"{report.scale_spread:.3f}"
@@ -213,7 +224,7 @@ def test_csv_has_a_row_per_predictor_image_and_scaling(report, tmp_path):
     report.write_csv(tmp_path / "depth.csv")
     with (tmp_path / "depth.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3 * 9 * 2
+    assert len(rows) == 3 * 9 * 3
     (row,) = (
         row
         for row in rows
@@ -254,11 +265,39 @@ def test_full_disk_keeps_the_old_file_whole(report, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_refused_image_is_named(samples):
-    samples[3] = samples[3]._replace(ground_truth=np.zeros((16, 32)))
-    with pytest.raises(ValueError, match="street/000003: no pixel") as error:
-        evaluate_depth(lambda image: np.ones((2, 2)), samples, GENERIC)
+@pytest.mark.parametrize(
+    "truth", [np.zeros((16, 32)), np.full((16, 32), np.nan), None]
+)
+def test_images_without_ground_truth_are_counted_and_in_no_mean(samples, truth):
+    predict = perfect_up_to(np.ones(9), samples)
+    samples[3] = samples[3]._replace(ground_truth=truth)
+    report = evaluate_depth(predict, samples, GENERIC)
+    assert report.count == len(report.per_image) == 8
+    assert report.without_truth == ("street/000003",)
+    assert report.median_scaled.abs_rel < 1e-6
+    words = " ".join(report.table().split())
+    assert "1 more images have no ground truth" in words
+    assert "street/000003" in words
+    assert "NaN" not in report.to_json()
+
+
+def test_no_ground_truth_at_all_is_refused(samples):
+    empty = [s._replace(ground_truth=np.zeros((16, 32))) for s in samples]
+    with pytest.raises(ValueError, match="all 9 images is empty") as error:
+        evaluate_depth(lambda image: np.ones((2, 2)), empty, GENERIC)
     assert "\n" not in str(error.value)
+
+
+def test_an_image_without_ground_truth_is_not_predicted(samples):
+    samples[0] = samples[0]._replace(ground_truth=None)
+    calls = []
+
+    def predict(image):
+        calls.append(image[0, 0, 0])
+        return np.ones((4, 4))
+
+    evaluate_depth(predict, samples, GENERIC)
+    assert calls == list(range(1, 9))
 
 
 def test_predictor_that_fails_on_an_image_is_named_with_it(samples):
@@ -291,3 +330,82 @@ def test_no_samples_and_a_doubled_name_are_refused(samples):
             GENERIC,
             {"ours": baselines.constant_depth()},
         )
+
+
+# === Moving objects ===
+
+
+def test_errors_on_moving_objects_are_told_apart(samples):
+    """A predictor that is right but on moving objects, 50 % too far."""
+    moving = with_moving(samples)
+
+    def predict(image):
+        index = image[0, 0, 0]
+        truth = samples[index].ground_truth
+        return np.where(moving[index].moving, 1.5, 1.0) * np.where(
+            truth > 0, truth, 1
+        )
+
+    report = evaluate_depth(predict, moving, GENERIC)
+    for image in report.per_image:
+        scale = image.median_scaled.scale
+        assert image.moving.abs_rel == pytest.approx(1.5 * scale - 1, rel=1e-5)
+        assert image.static.abs_rel == pytest.approx(1 - scale, rel=1e-5)
+        counted = image.moving.valid_pixels + image.static.valid_pixels
+        assert counted == image.median_scaled.valid_pixels
+    assert report.moving_count == 9
+    assert report.moving.abs_rel > report.static.abs_rel
+    assert "pixels on moving objects (9 images)" in report.table()
+
+
+def test_images_without_moving_objects_are_not_in_their_mean(samples):
+    mixed = with_moving(samples[:4], 8) + with_moving(samples[4:], 0)
+    report = evaluate_depth(lambda image: np.ones((2, 2)), mixed, GENERIC)
+    assert report.moving_count == 4
+    means = [image.moving.abs_rel for image in report.per_image[:4]]
+    assert report.moving.abs_rel == pytest.approx(np.mean(means))
+    assert all(image.moving is None for image in report.per_image[4:])
+    assert all(image.static for image in report.per_image)
+
+
+def test_without_masks_nothing_is_said_of_moving_objects(report):
+    assert report.moving is None
+    assert report.static is None
+    assert "moving" not in report.table()
+
+
+def test_mask_of_another_size_is_refused(samples):
+    wrong = samples[0]._replace(moving=np.zeros((8, 32), bool))
+    with pytest.raises(ValueError, match=r"street/000000: .*\[8, 32\]"):
+        evaluate_depth(lambda image: np.ones((2, 2)), [wrong], GENERIC)
+
+
+# === Watching and reading back ===
+
+
+def test_watch_sees_each_image_that_counts_with_its_errors(samples):
+    samples[2] = samples[2]._replace(ground_truth=None)
+    seen = []
+    report = evaluate_depth(
+        lambda image: np.ones((4, 4)),
+        samples,
+        GENERIC,
+        watch=lambda sample, depth, errors: seen.append((sample.name, errors)),
+    )
+    assert seen == [(i.name, i.median_scaled) for i in report.per_image]
+
+
+def test_report_is_read_back_from_its_json(samples):
+    report = evaluate_depth(
+        lambda image: np.ones((4, 4)),
+        with_moving(samples),
+        EIGEN,
+        {"ground plane": baselines.ground_plane()},
+    )
+    assert DepthReport.from_dict(json.loads(report.to_json())) == report
+
+
+@pytest.mark.parametrize("content", [{}, {"name": 3}, {"protocol": []}])
+def test_other_json_is_no_report(content):
+    with pytest.raises(ValueError, match="scdepth evaluate depth"):
+        DepthReport.from_dict(content)
