@@ -88,7 +88,7 @@ def run_demo(out: str | Path) -> Path:
     with _step("1/5 Rendering streets", seconds):
         streets, unseen_streets = _render(out)
     with _step("2/5 Training SC-Depth on plain frames", seconds):
-        run = train(streets, out / "run", CONFIG, verbose=1)
+        run = train(streets, out / "run", CONFIG)
     model = runs.load_model(run)
     training = data.open_scenes(streets, "train")
     unseen = data.open_scenes(unseen_streets, "val")

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from scdepth_tf import data, evaluate, metrics, predict, runs
 from scdepth_tf.config import TrainConfig
@@ -27,7 +28,7 @@ def train(
     config: TrainConfig,
     scenes: Sequence[str] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    verbose: int = 1,
+    progress: bool = True,
 ) -> runs.Run:
     """Train on video and leave a run directory.
 
@@ -42,7 +43,7 @@ def train(
         config: every choice.
         scenes: names or patterns of scenes; empty takes all.
         callbacks: more Keras callbacks.
-        verbose: as in `keras.Model.fit`.
+        progress: show a bar, and a line for each epoch.
 
     Returns:
         The finished run.
@@ -90,13 +91,14 @@ def train(
             validation_data=val_set,
             epochs=config.epochs,
             steps_per_epoch=config.steps_per_epoch,
-            verbose=verbose,
+            verbose=0,  # Keras would print sixteen figures at every step
             shuffle=False,  # the data shuffles itself
             callbacks=[
                 # Before the others: it adds what they record and choose by.
                 DepthValidation(val_scenes, config.data.image_size),
                 history,
                 KeepWeights(run.folder),
+                *([Progress(config)] if progress else []),
                 *callbacks,
             ],
         )
@@ -161,6 +163,52 @@ class DepthValidation(keras.callbacks.Callback):
         logs["val_abs_rel"] = report.median_scaled.abs_rel
         logs["val_delta1"] = report.median_scaled.delta1
         logs["val_scale_spread"] = report.scale_spread
+
+
+class Progress(keras.callbacks.Callback):
+    """One bar for the whole training, and a line for each epoch.
+
+    Args:
+        config: for the number of steps.
+    """
+
+    _IN_BAR = ("loss", "auto_mask")
+    _IN_LINE = ("loss", "photometric", "geometry", "val_loss", "val_abs_rel")
+
+    def __init__(self, config: TrainConfig):
+        super().__init__()
+        self._epochs = config.epochs
+        self._steps = config.steps_per_epoch
+        self._bar = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """The first step takes longer than all others: it compiles."""
+        self._bar = tqdm(
+            total=self._epochs * self._steps,
+            desc="training",
+            unit="step",
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """One step on."""
+        shown = {name: logs[name] for name in self._IN_BAR if name in logs}
+        self._bar.set_postfix(
+            {name: f"{value:.3f}" for name, value in shown.items()},
+            refresh=False,
+        )
+        self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """The figures that say how it goes."""
+        figures = ", ".join(
+            f"{name} {logs[name]:.3f}" for name in self._IN_LINE if name in logs
+        )
+        self._bar.write(f"epoch {epoch + 1}/{self._epochs}: {figures}")
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
 
 
 class KeepWeights(keras.callbacks.Callback):
