@@ -166,7 +166,8 @@ class PrepareConfig:
     picture's width; for slow or panning footage. 0 is off."""
 
     longest_gap: float = 1.0
-    """A new scene begins where more seconds than this are dropped."""
+    """A new scene begins where more seconds than this are dropped: standing
+    still, nothing to see, damaged, or missing."""
 
     longest_side: int = 832
     """Larger frames are made smaller, to this many pixels."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,12 @@ from scdepth_tf.prepare import extras
 
 _WIDTH = 320
 """Pixels at which corners are tracked."""
-_CORNERS = 400
+_TILES = 4
+"""Along each side; corners are sought in each tile by itself, so that a
+caption or a lamp at night does not outshine the rest."""
+_CORNERS_A_TILE = 25
+_WEAKEST_CORNER = 2e-5
+"""Smaller eigenvalue of the gradient's covariance, grey levels in [0, 1]."""
 _FEWEST_CORNERS = 20
 _LARGEST_ERROR = 1.0
 """Pixels between a corner and itself, tracked there and back."""
@@ -60,10 +66,25 @@ class Picture:
     @functools.cached_property
     def corners(self) -> np.ndarray:
         """[N, 1, 2] float32 (x, y), well spread."""
-        found = extras.load("cv2").goodFeaturesToTrack(
-            self.grey, _CORNERS, qualityLevel=0.005, minDistance=7
-        )
-        return np.zeros((0, 1, 2), np.float32) if found is None else found
+        cv2 = extras.load("cv2")
+        height, width = self.grey.shape
+        rows = np.linspace(0, height, _TILES + 1).astype(int)
+        columns = np.linspace(0, width, _TILES + 1).astype(int)
+        found = [np.zeros((0, 1, 2), np.float32)]
+        for top, bottom in itertools.pairwise(rows):
+            for left, right in itertools.pairwise(columns):
+                corners = cv2.goodFeaturesToTrack(
+                    self.grey[top:bottom, left:right],
+                    _CORNERS_A_TILE,
+                    qualityLevel=0.02,
+                    minDistance=6,
+                )
+                if corners is not None:
+                    found.append(corners + np.float32([left, top]))
+        corners = np.concatenate(found)
+        x, y = corners[:, 0].astype(int).T
+        strength = cv2.cornerMinEigenVal(np.float32(self.grey) / 255, 3)
+        return corners[strength[y, x] > _WEAKEST_CORNER]
 
     @property
     def featureless(self) -> bool:

@@ -79,6 +79,7 @@ class Selector:
         self._longest_gap = max(config.longest_gap, 2.5 * period)
         self._last_kept: tuple[Decision, Picture | None] | None = None
         self._previous: Picture | None = None
+        self._last_moving = 0.0  # time of the last frame kept or on its way
 
     def judge(
         self, footage: int, frame: int, time: float, picture: Picture | None
@@ -92,6 +93,8 @@ class Selector:
         """Go on from a decision made earlier."""
         if decision.kept:
             self._last_kept = decision, picture
+        if decision.kept or decision.verdict == "parallax":
+            self._last_moving = decision.time
         self._previous = picture
 
     def _decide(
@@ -115,7 +118,7 @@ class Selector:
             return dataclasses.replace(decision, verdict="static")
         if motion.parallax < self._config.min_parallax:
             return dataclasses.replace(decision, verdict="parallax")
-        if not 0 <= time - kept.time <= self._longest_gap:
+        if not 0 <= time - self._last_moving <= self._longest_gap:
             return dataclasses.replace(decision, new_scene="gap")
         return decision
 

@@ -144,11 +144,14 @@ def dropped_spans(
     decisions: Sequence[Decision], longest_gap: float
 ) -> list[DroppedSpan]:
     """Runs of frames that were due and not kept, longer than `longest_gap`
-    seconds.
+    seconds; waiting for parallax is no such run.
     """
     spans, run = [], []
     for decision in [*decisions, None]:
-        dropped = decision is not None and not decision.kept
+        dropped = decision is not None and decision.verdict not in (
+            "kept",
+            "parallax",
+        )
         if dropped and (not run or run[-1].footage == decision.footage):
             run.append(decision)
             continue
