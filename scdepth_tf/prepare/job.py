@@ -31,6 +31,7 @@ from scdepth_tf.prepare.writing import (
     Job,
     SceneWriter,
     described_file,
+    hold_out,
     write_camera_and_lists,
 )
 
@@ -78,6 +79,7 @@ def prepare(
     rectifier, geometry, camera, assumed = _camera(footage, config)
     job = Job(Path(out), _described(footage, config))
     choice = _choose(footage, config, rectifier, job, progress)
+    hold_out(job.data, choice.writer.scenes)
     summary = Summary(
         sources=tuple(part.path.name for part in footage),
         durations=tuple(choice.durations),

@@ -26,6 +26,7 @@ STARTS = {
     "cut": "cut",
     "lost sight": "nothing in common with the frame kept before",
     "gap": "frames dropped before it",
+    "held out": "the end of another scene, to validate on",
 }
 
 
@@ -134,7 +135,7 @@ def summarize_scene(scene: WrittenScene) -> SceneSummary:
         footage=first.footage,
         start=round(first.time, 3),
         end=round(last.time, 3),
-        begins=first.new_scene or "start",
+        begins=scene.begins,
         motion=_median(motion.displacement for motion in motions),
         parallax=_median(motion.parallax for motion in motions),
     )

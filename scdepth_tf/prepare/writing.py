@@ -7,11 +7,12 @@ journal; the finished data takes its name in one step.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from scdepth_tf.prepare.selection import Decision
 _LOG = logging.getLogger(__name__)
 
 _JPEG_QUALITY = 95
+_HELD_OUT, _MOST_HELD_OUT = 0.1, 0.3
+"""Shares of the frames to validate on: wanted, and at most."""
 
 
 class Job:
@@ -43,10 +46,11 @@ class Job:
     """
 
     def __init__(self, out: Path, description: Mapping):
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ValueError(
-                f"{out} already exists; choose another --out or delete it"
-            )
+        with _writing(out):
+            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+                raise ValueError(
+                    f"{out} already exists; choose another --out or delete it"
+                )
         self._out = out
         self._folder = out.absolute().parent / f".{out.absolute().name}.partial"
         self.data = self._folder / "data"
@@ -57,23 +61,21 @@ class Job:
         if described_in.is_file():
             if described_in.read_text(encoding="utf-8") == described:
                 self.earlier = self._read_journal()
+                for unfinished in self.data.rglob(".*.partial"):
+                    unfinished.unlink()
                 _LOG.info("going on after %d frames", len(self.earlier))
             else:
                 _LOG.info("settings or footage have changed: starting over")
                 shutil.rmtree(self._folder)
-        try:
+        with _writing(out):
             self.data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(
-                f"cannot write {out}: {error.strerror}; choose an --out in a "
-                "folder that you may write to"
-            ) from error
         write_whole(described_in, described)
 
     def record(self, decision: Decision) -> None:
         """Remember a decision for a run after a kill."""
-        with self._journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(decision)) + "\n")
+        line = json.dumps(dataclasses.asdict(decision)) + "\n"
+        with _writing(self._out), self._journal.open("a") as file:
+            file.write(line)
 
     def finish(self) -> None:
         """Give the data its name."""
@@ -98,6 +100,17 @@ class Job:
         return [_decision(json.loads(line)) for line in whole]
 
 
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"cannot write {out}: {error.strerror}; choose an --out in a "
+            "folder that you may write to, with room on the disk"
+        ) from error
+
+
 def _decision(values: dict) -> Decision:
     if values["motion"] is not None:
         values["motion"] = Motion(*values["motion"])
@@ -110,6 +123,8 @@ class WrittenScene:
 
     name: str
     frames: list[Decision]
+    begins: str
+    """Why there, key of `summary.STARTS`."""
 
 
 class SceneWriter:
@@ -138,8 +153,9 @@ class SceneWriter:
             self.close()
         self._waiting.append((decision, image))
         if not self._has_folder and len(self._waiting) >= MINIMUM_FRAMES:
-            name = f"SCENE_{len(self.scenes):03d}"
-            self.scenes.append(WrittenScene(name, []))
+            begins = self._waiting[0][0].new_scene or "start"
+            name = _scene_name(len(self.scenes))
+            self.scenes.append(WrittenScene(name, [], begins))
             self._has_folder = True
         if self._has_folder:
             for waiting in self._waiting:
@@ -156,13 +172,38 @@ class SceneWriter:
         self, decision: Decision, image: Callable[[], np.ndarray]
     ) -> None:
         scene = self.scenes[-1]
-        path = self._folder / scene.name / f"{len(scene.frames):06d}.jpg"
+        path = self._folder / scene.name / _frame_name(len(scene.frames))
         if not path.is_file():
             with replace_file(path) as unfinished:
                 Image.fromarray(image()).save(
                     unfinished, format="JPEG", quality=_JPEG_QUALITY
                 )
         scene.frames.append(decision)
+
+
+def hold_out(folder: Path, scenes: list[WrittenScene]) -> None:
+    """Make sure that about a tenth can validate: where several scenes leave
+    only more than 30 % to choose, the end of the longest becomes a scene
+    of its own.
+    """
+    lengths = [len(scene.frames) for scene in scenes]
+    if len(scenes) < 2:
+        return
+    share = sum(lengths[_held_out(scenes)]) / sum(lengths)
+    count = max(MINIMUM_FRAMES, round(_HELD_OUT * sum(lengths)))
+    longest = max(scenes, key=lambda scene: len(scene.frames))
+    start = len(longest.frames) - count
+    if share <= _MOST_HELD_OUT or start < MINIMUM_FRAMES:
+        return
+    end = WrittenScene(
+        _scene_name(len(scenes)), longest.frames[start:], "held out"
+    )
+    (folder / end.name).mkdir(exist_ok=True)
+    for index in range(count):
+        source = folder / longest.name / _frame_name(start + index)
+        source.replace(folder / end.name / _frame_name(index))
+    del longest.frames[start:]
+    scenes.append(end)
 
 
 def write_camera_and_lists(
@@ -181,7 +222,7 @@ def write_camera_and_lists(
         write_whole(folder / scene.name / "cam.txt", camera)
     if len(scenes) < 2:
         return
-    held_out = validation_scenes([len(scene.frames) for scene in scenes])
+    held_out = _held_out(scenes)
     names = [scene.name for scene in scenes]
     for file, chosen in (
         ("train.txt", [*names[: held_out.start], *names[held_out.stop :]]),
@@ -190,7 +231,23 @@ def write_camera_and_lists(
         write_whole(folder / file, "".join(f"{name}\n" for name in chosen))
 
 
-def validation_scenes(lengths: Sequence[int], share: float = 0.1) -> slice:
+def _held_out(scenes: Sequence[WrittenScene]) -> slice:
+    if scenes[-1].begins == "held out":
+        return slice(len(scenes) - 1, len(scenes))
+    return validation_scenes([len(scene.frames) for scene in scenes])
+
+
+def _scene_name(number: int) -> str:
+    return f"SCENE_{number:03d}"
+
+
+def _frame_name(number: int) -> str:
+    return f"{number:06d}.jpg"
+
+
+def validation_scenes(
+    lengths: Sequence[int], share: float = _HELD_OUT
+) -> slice:
     """Consecutive scenes, not all, whose frames come nearest to `share`.
 
     Neighbours in time look alike, so one stretch leaks less than many; the

@@ -202,8 +202,8 @@ def test_several_files_are_one_set_of_scenes(tmp_path):
         for name, start in (("a", 0), ("b", 20))
     ]
     summary = prepare(paths, tmp_path / "data", CONFIG)
-    assert [scene.frames for scene in summary.scenes] == [5, 5]
-    assert [scene.footage for scene in summary.scenes] == [0, 1]
+    assert summary.scenes[1].footage == 1
+    assert summary.scenes[1].begins == "next file"
 
 
 def test_a_folder_of_pictures_is_footage(tmp_path):
@@ -212,6 +212,15 @@ def test_a_folder_of_pictures_is_footage(tmp_path):
         Image.fromarray(image).save(tmp_path / "pictures" / f"{index}.png")
     summary = prepare([tmp_path / "pictures"], tmp_path / "data", CONFIG)
     assert [scene.frames for scene in summary.scenes] == [5]
+
+
+def test_a_real_drive_is_kept(shared_data, tmp_path):
+    """KITTI drive 9002: 91 frames of steady driving, kept but for 5 %."""
+    folder = next(shared_data.glob("kitti_raw/*/*9002*/image_02/data"))
+    config = PrepareConfig(fov=81.4, longest_side=320)
+    summary = prepare([folder], tmp_path / "data", config)
+    assert summary.counts["kept"] > 0.95 * 91
+    assert len(summary.scenes) == 1
 
 
 def test_footage_of_a_standing_camera_says_why_nothing_is_left(tmp_path):
@@ -284,6 +293,26 @@ def test_a_missing_library_says_what_to_install(monkeypatch):
 )
 def test_about_a_tenth_in_one_stretch_validates(lengths, held_out):
     assert validation_scenes(lengths) == held_out
+
+
+def test_the_end_of_the_longest_scene_validates_where_scenes_are_few(tmp_path):
+    """A stop in the middle must not cost half of the drive."""
+    drive = clips.glide(40)
+    images = [*drive[:25], *[drive[24]] * 15, *drive[25:]]
+    path = clips.write_video(tmp_path / "a.mp4", images)
+    summary = prepare([path], tmp_path / "data", CONFIG)
+    assert [scene.frames for scene in summary.scenes] == [21, 15, 4]
+    assert summary.scenes[2].begins == "held out"
+    [held_out] = data.open_scenes(tmp_path / "data", "val")
+    assert held_out.name == "SCENE_002"
+    first, _, last = data.open_scenes(tmp_path / "data")
+    times = [
+        np.loadtxt(tmp_path / "data" / scene.name / "timestamps.txt")
+        for scene in (first, last)
+    ]
+    np.testing.assert_allclose(
+        np.concatenate(times), np.arange(25) / 10, atol=1e-3
+    )
 
 
 def test_preparing_loads_no_tensorflow():
