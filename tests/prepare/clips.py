@@ -1,5 +1,6 @@
 """Footage of our own making: a camera that glides over a random picture."""
 
+import functools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ STEP = 4
 """Pixels a frame: 2.5 percent of the width."""
 
 
+@functools.cache
 def canvas(seed: int = 0, size: tuple[int, int] = (400, 900)) -> np.ndarray:
     """uint8 [H, W, 3] with corners everywhere."""
     rng = np.random.default_rng(seed)

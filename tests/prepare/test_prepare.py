@@ -110,7 +110,7 @@ def test_the_same_footage_gives_the_same_bytes(prepared, video, tmp_path):
     assert contents(tmp_path / "again") == contents(out)
 
 
-@pytest.mark.parametrize("frames", [1, 5, 12, 30, 39])
+@pytest.mark.parametrize("frames", [1, 12, 39])
 def test_a_killed_job_goes_on_to_the_same_bytes(
     prepared, video, tmp_path, frames
 ):
