@@ -20,6 +20,7 @@ _HOME = {
     "LossConfig": "scdepth_tf.config",
     "ModelConfig": "scdepth_tf.config",
     "DataConfig": "scdepth_tf.config",
+    "PrepareConfig": "scdepth_tf.config",
     "TrainConfig": "scdepth_tf.config",
     "evaluate_depth": "scdepth_tf.evaluate",
 }
@@ -34,6 +35,7 @@ _MODULES = (
     "metrics",
     "nets",
     "predict",
+    "prepare",
     "runs",
     "synthetic",
     "train",

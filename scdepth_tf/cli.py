@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 from scdepth_tf.cli_evaluate import Evaluate
-from scdepth_tf.config import TrainConfig
+from scdepth_tf.config import PrepareConfig, TrainConfig
 
 Folder = tyro.conf.Positional[Path]
 
@@ -36,6 +36,50 @@ class Demo:
         from scdepth_tf.demo import run_demo
 
         run_demo(self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepare:
+    """Make training data of own footage: videos or folders of pictures,
+    taken with one camera.
+    """
+
+    footage: tyro.conf.Positional[tuple[Path, ...]]
+    """Videos, or folders of pictures; several become one set of scenes."""
+
+    out: Path
+    """Folder to make. After a kill, the same command goes on."""
+
+    config: Annotated[PrepareConfig, tyro.conf.arg(name="")] = (
+        dataclasses.field(default_factory=PrepareConfig)
+    )
+
+    json: Path | None = None
+    """Write the summary here, too (OUT/prepare.json has it)."""
+
+    def run(self) -> None:
+        """Prepare, and say what was kept and why."""
+        from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
+
+        from scdepth_tf.files import write_whole
+        from scdepth_tf.prepare import prepare
+
+        with (
+            tqdm(desc="preparing", unit="frame") as bar,
+            logging_redirect_tqdm(),
+        ):
+
+            def progress(done: int, total: int) -> None:
+                bar.total = max(done, total) if total else None
+                bar.update(done - bar.n)
+
+            summary = prepare(self.footage, self.out, self.config, progress)
+        sys.stdout.write(summary.text())
+        if self.json:
+            described = (self.out / "prepare.json").read_text("utf-8")
+            write_whole(self.json, described)
+        sys.stdout.write(f"look at {self.out / 'contact_sheet.png'}\n")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,13 +138,16 @@ class Export:
                 scenes=() if self.calibration_data else run.scenes,
             )
             calibration = data.spread_images(scenes, 100)
+        metadata = {"training_data": Path(run.training_data).name}
+        if run.config.model.learn_focal_length != "off":
+            metadata["cameras"] = runs.read_cameras(run)
         path = export.export_tflite(
             runs.load_model(run).depth_net,
             self.out / f"depth_{self.quantize}.tflite",
             run.config.data.image_size,
             quantize=self.quantize,
             calibration=calibration,
-            metadata={"training_data": Path(run.training_data).name},
+            metadata=metadata,
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
 
@@ -110,6 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = tyro.extras.subcommand_cli_from_dict(
         {
             "demo": Demo,
+            "prepare": Prepare,
             "train": Train,
             "evaluate": Evaluate,
             "export": Export,

@@ -95,6 +95,11 @@ class ModelConfig:
     the cost) or a second run of the network on the swapped pair (both
     published codes)."""
 
+    learn_focal_length: Literal["off", "camera", "scene"] = "off"
+    """Learn a factor on the focal lengths of cam.txt, at most 2 either way,
+    where they are a guess: one for all scenes with the same cam.txt
+    (`camera`) or one for each scene (`scene`). Needs footage with turns."""
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
@@ -119,6 +124,56 @@ class DataConfig:
 
     validation_fraction: float = 0.1
     """Share of scenes kept for validation where the data has no val.txt."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareConfig:
+    """How own footage becomes training data.
+
+    The camera must be told in exactly one way: `intrinsics`, `fov`,
+    `calibration` or `assume_fov`. Nothing is assumed in silence.
+    """
+
+    intrinsics: str | None = None
+    """fx,fy,cx,cy in pixels of the footage."""
+
+    fov: float | None = None
+    """Horizontal field of view of the displayed picture, in degrees; square
+    pixels, principal point in the middle, no lens distortion."""
+
+    calibration: str | None = None
+    """Calibration file: OpenCV (.yaml, .json), ROS camera_info, Kalibr
+    camchain, or a 3x3 matrix (.txt). Lens distortion is removed."""
+
+    assume_fov: float | None = None
+    """As fov, when nothing is known of the camera: a guess, recorded as such.
+    60 is common; train with --model.learn-focal-length camera."""
+
+    camera: str | None = None
+    """Which camera of a calibration file with several, cam0 for example."""
+
+    intrinsics_for: Literal["displayed", "stored"] = "displayed"
+    """Whether intrinsics and calibration belong to the picture as players
+    show it or as the sensor stored it; differs in turned phone footage."""
+
+    frame_rate: float = 10.0
+    """Frames a second to choose from; 0 is all. Pictures of a folder count
+    as taken at this rate."""
+
+    min_motion: float = 0.2
+    """Drop frames that moved less than this since the last kept one, in
+    percent of the picture's width: standing still."""
+
+    min_parallax: float = 0.0
+    """Wait for this much motion that is not rotation, in percent of the
+    picture's width; for slow or panning footage. 0 is off."""
+
+    longest_gap: float = 1.0
+    """A new scene begins where more seconds than this are dropped: standing
+    still, nothing to see, damaged, or missing."""
+
+    longest_side: int = 832
+    """Larger frames are made smaller, to this many pixels."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from scdepth_tf.config import LossConfig
 from scdepth_tf.geometry import inverse_pose, pose_matrix
 from scdepth_tf.losses import LossTerms, loss_terms
+from scdepth_tf.nets.focal_length import FocalLengthScale
 
 Batch = Mapping[str, tf.Tensor]
 
@@ -26,6 +27,9 @@ class Predictions(NamedTuple):
     reverse_poses: tf.Tensor
     """[B, N, 6] vectors of `target_from_sources`; [B, 0, 6] where the SE(3)
     inverse stands in."""
+    focal_scales: tf.Tensor
+    """[B, 1] factors of fx and fy; [B, 0] where the intrinsics are taken as
+    they come."""
 
 
 @keras.saving.register_keras_serializable("scdepth_tf")
@@ -38,7 +42,8 @@ class SCDepth(keras.Model):
 
     - `frames` [B, 1 + N, H, W, 3] in [0, 1]: the target, then its N sources;
     - `jittered`, the same with colours changed: what the networks see;
-    - `intrinsics` [B, 3, 3] in pixels.
+    - `intrinsics` [B, 3, 3] in pixels;
+    - `camera` [B], index of the camera, only where focal lengths are learnt.
 
     Calling the model is calling its depth network.
 
@@ -54,6 +59,8 @@ class SCDepth(keras.Model):
         jit_losses: compile projection, warp, losses and their gradient with
             XLA (the networks stay in the plain graph): 3–4 times faster on a
             CPU. None compiles wherever TensorFlow runs one replica.
+        learned_focal_lengths: number of cameras whose focal lengths are learnt
+            (`FocalLengthScale`); 0 takes the intrinsics as they come.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class SCDepth(keras.Model):
         loss: LossConfig | None = None,
         reverse_pose: str = "inverse",
         jit_losses: bool | None = None,
+        learned_focal_lengths: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -76,6 +84,10 @@ class SCDepth(keras.Model):
         self.loss_config = loss or LossConfig.release()
         self.reverse_pose = reverse_pose
         self.jit_losses = jit_losses
+        self.learned_focal_lengths = learned_focal_lengths
+        self.focal_length_scale = None
+        if learned_focal_lengths:
+            self.focal_length_scale = FocalLengthScale(learned_focal_lengths)
         self._means = {
             name: keras.metrics.Mean(name=name)
             for name in (
@@ -91,6 +103,7 @@ class SCDepth(keras.Model):
                 "depth_spread",
                 "translation",
                 "rotation",
+                *(["focal_scale"] if learned_focal_lengths else []),
             )
         }
         self._skipped = keras.metrics.Sum(name="skipped")
@@ -114,7 +127,7 @@ class SCDepth(keras.Model):
         # The tape sees only the networks. Projection, warp, losses *and* their
         # gradient are one XLA island; its gradients enter as output_gradients.
         with tf.GradientTape() as tape:
-            predictions = self._predict(batch["jittered"], training=True)
+            predictions = self._predict(batch, training=True)
         terms, gradients = self._in_one_jit(self._terms_and_gradients)(
             batch["frames"], batch["intrinsics"], predictions
         )
@@ -135,19 +148,20 @@ class SCDepth(keras.Model):
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The same loss without a step."""
-        predictions = self._predict(batch["jittered"], training=False)
+        predictions = self._predict(batch, training=False)
         terms = self._in_one_jit(self._loss_terms)(
             batch["frames"], batch["intrinsics"], predictions
         )
         self._watch(terms, predictions)
         return self.get_metrics_result()
 
-    def _predict(self, frames: tf.Tensor, training: bool) -> Predictions:
+    def _predict(self, inputs: Batch, training: bool) -> Predictions:
         """One depth call on all frames, one pose call on all pairs.
 
         Both published codes call the networks frame by frame. Batched, the
         BatchNorm statistics are those of the whole snippet.
         """
+        frames = inputs["jittered"]
         batch, count, height, width = (
             tf.shape(frames)[0],
             frames.shape[1],
@@ -170,10 +184,14 @@ class SCDepth(keras.Model):
             training=training,
         )
         poses = tf.reshape(poses, [batch, pairs.shape[1], 6])
+        focal_scales = tf.zeros([batch, 0])
+        if self.focal_length_scale is not None:
+            focal_scales = self.focal_length_scale(inputs["camera"])
         return Predictions(
             depths=tf.reshape(depths, [batch, count, height, width, 1]),
             forward_poses=poses[:, : count - 1],
             reverse_poses=poses[:, count - 1 :],
+            focal_scales=focal_scales,
         )
 
     def _loss_terms(
@@ -187,6 +205,8 @@ class SCDepth(keras.Model):
             target_from_sources = _pose_matrices(predictions.reverse_poses)
         else:
             target_from_sources = inverse_pose(sources_from_target)
+        if self.focal_length_scale is not None:
+            intrinsics = _refocused(intrinsics, predictions.focal_scales)
         return loss_terms(
             target=frames[:, 0],
             sources=frames[:, 1:],
@@ -239,6 +259,7 @@ class SCDepth(keras.Model):
             loss=dataclasses.asdict(self.loss_config),
             reverse_pose=self.reverse_pose,
             jit_losses=self.jit_losses,
+            learned_focal_lengths=self.learned_focal_lengths,
         )
         return config
 
@@ -295,12 +316,24 @@ class SCDepth(keras.Model):
             "translation": tf.reduce_mean(tf.norm(poses[..., :3], axis=-1)),
             "rotation": tf.reduce_mean(tf.norm(poses[..., 3:], axis=-1)),
         }
+        if self.focal_length_scale is not None:
+            values["focal_scale"] = tf.reduce_mean(predictions.focal_scales)
         for name, value in values.items():
             # One bad step must not turn the whole epoch's mean into NaN.
             finite = tf.math.is_finite(value)
             self._means[name].update_state(
                 tf.where(finite, value, 0.0), tf.cast(finite, tf.float32)
             )
+
+
+def _refocused(intrinsics: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
+    """Intrinsics [B, 3, 3] with fx, fy and skew times the scales [B, 1].
+
+    The principal point stays: what changes is the left 2×2 block.
+    """
+    focal = intrinsics[:, :2, :2] * scales[..., None]
+    top = tf.concat([focal, intrinsics[:, :2, 2:]], axis=2)
+    return tf.concat([top, intrinsics[:, 2:]], axis=1)
 
 
 def _pose_matrices(poses: tf.Tensor) -> tf.Tensor:

@@ -3,6 +3,7 @@
 config.json         every choice (TrainConfig) and the data it was run on
 environment.json    versions, machine and command
 history.csv         one line per epoch
+cameras.json        focal lengths, only where they are learnt
 model.weights.h5    weights after the last epoch
 best.weights.h5     weights of the best epoch
 """
@@ -18,15 +19,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
 from scdepth_tf.files import write_whole
 
 if TYPE_CHECKING:
+    from scdepth_tf.data import Camera, Scene
     from scdepth_tf.model import SCDepth
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.csv"
+CAMERAS = "cameras.json"
 LAST_WEIGHTS = "model.weights.h5"
 BEST_WEIGHTS = "best.weights.h5"
 
@@ -111,9 +116,11 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
         raise FileNotFoundError(
             f"no weights at {path}; training writes them after its first epoch"
         )
+    learns_focal_length = run.config.model.learn_focal_length != "off"
     model = build_model(
         dataclasses.replace(run.config.model, encoder_weights="none"),
         run.config.loss,
+        cameras=len(read_cameras(run)) if learns_focal_length else 0,
     )
     try:
         model.load_weights(path)
@@ -125,8 +132,16 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
     return model
 
 
-def build_model(config: ModelConfig, loss: LossConfig) -> SCDepth:
-    """Both networks, fresh or from ImageNet, and the method around them."""
+def build_model(
+    config: ModelConfig, loss: LossConfig, cameras: int = 0
+) -> SCDepth:
+    """Both networks, fresh or from ImageNet, and the method around them.
+
+    Args:
+        config: the networks.
+        loss: the loss.
+        cameras: how many have their focal lengths learnt.
+    """
     from scdepth_tf.model import SCDepth
     from scdepth_tf.nets import DepthNet, PoseNet
 
@@ -143,7 +158,79 @@ def build_model(config: ModelConfig, loss: LossConfig) -> SCDepth:
         ),
         loss=loss,
         reverse_pose=config.reverse_pose,
+        learned_focal_lengths=cameras,
     )
+
+
+def write_cameras(
+    run: Run,
+    cameras: Sequence[Camera],
+    factors: dict[str, Sequence[float]],
+) -> None:
+    """Write the focal lengths that were given and those that were learnt.
+
+    Args:
+        run: a run that learns focal lengths.
+        cameras: from `data.group_cameras`.
+        factors: "last" and "best", the factors of the cameras after the last
+            and after the best epoch.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    described = []
+    for index, camera in enumerate(cameras):
+        entry = {
+            "scenes": camera.scenes,
+            "image_size": camera.image_size,
+            "given": camera.intrinsics.tolist(),
+        }
+        for which, values in factors.items():
+            learnt = camera.intrinsics.copy()
+            learnt[:2, :2] *= values[index]
+            entry[which] = learnt.tolist()
+        described.append(entry)
+    _write_json(run.folder / CAMERAS, described)
+
+
+def read_cameras(run: Run) -> list[dict]:
+    """What `write_cameras` wrote: for each camera its `scenes`, `image_size`
+    (height and width) and the intrinsics `given`, `last` and `best`, 3×3.
+
+    Raises:
+        FileNotFoundError: the run has learnt no focal lengths.
+        ValueError: the file is damaged.
+    """
+    path = run.folder / CAMERAS
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: not found; only runs with --model.learn-focal-length "
+            "have it, after their first epoch"
+        )
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged ({error})") from error
+
+
+def learned_intrinsics(run: Run, scene: Scene) -> np.ndarray:
+    """Intrinsics of a scene's camera after the best epoch of a run, or the
+    scene's own where the run has learnt none for it.
+
+    Returns:
+        [3, 3] float64, in pixels of the scene's files.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_cameras`.
+    """
+    if run.config.model.learn_focal_length == "off":
+        return scene.intrinsics
+    for camera in read_cameras(run):
+        if scene.name in camera["scenes"] and np.array_equal(
+            camera["given"], scene.intrinsics
+        ):
+            return np.array(camera["best"])
+    return scene.intrinsics
 
 
 def environment() -> dict[str, object]:

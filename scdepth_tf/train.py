@@ -63,11 +63,18 @@ def train(
         )
         for split in ("train", "val")
     )
+    cameras, train_cameras, val_cameras = _cameras(
+        config, train_scenes, val_scenes
+    )
     train_set = data.training_dataset(
-        train_scenes, config.data, config.batch_size, config.seed
+        train_scenes,
+        config.data,
+        config.batch_size,
+        config.seed,
+        cameras=train_cameras,
     )
     val_set = data.validation_dataset(
-        val_scenes, config.data, config.batch_size
+        val_scenes, config.data, config.batch_size, cameras=val_cameras
     ).take(_VALIDATION_BATCHES)
     count = len(data.triplets(train_scenes, config.data.stride))
     _LOG.info(
@@ -77,7 +84,7 @@ def train(
         len(val_scenes),
     )
 
-    model = runs.build_model(config.model, config.loss)
+    model = runs.build_model(config.model, config.loss, len(cameras))
     model.compile(
         keras.optimizers.Adam(
             _learning_rate(config), global_clipnorm=config.clip_norm
@@ -97,7 +104,7 @@ def train(
                 # Before the others: it adds what they record and choose by.
                 DepthValidation(val_scenes, config.data.image_size),
                 history,
-                KeepWeights(run.folder),
+                KeepWeights(run, cameras),
                 *([Progress(config)] if progress else []),
                 *callbacks,
             ],
@@ -212,15 +219,20 @@ class Progress(keras.callbacks.Callback):
 
 
 class KeepWeights(keras.callbacks.Callback):
-    """Saves the last and the best weights after each epoch, whole or not.
+    """Saves the last and the best weights after each epoch, whole or not,
+    and the focal lengths where they are learnt.
 
     Args:
-        folder: run directory.
+        run: whose directory they go to.
+        cameras: those whose focal lengths are learnt.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, run: runs.Run, cameras: Sequence[data.Camera] = ()):
         super().__init__()
-        self._folder = folder
+        self._run = run
+        self._folder = run.folder
+        self._cameras = cameras
+        self._factors = {}
         self._best = np.inf
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -232,10 +244,39 @@ class KeepWeights(keras.callbacks.Callback):
         self.model.save_weights(partial)
         partial.replace(last)
         best = self._folder / runs.BEST_WEIGHTS
-        if score < self._best or not best.exists():
+        is_best = score < self._best or not best.exists()
+        if is_best:
             self._best = score
             shutil.copyfile(last, partial)
             partial.replace(best)
+        if self._cameras:
+            self._keep_focal_lengths(is_best)
+
+    def _keep_focal_lengths(self, is_best: bool) -> None:
+        factors = self.model.focal_length_scale.factors()
+        self._factors["last"] = factors
+        if is_best:
+            self._factors["best"] = factors
+        runs.write_cameras(self._run, self._cameras, self._factors)
+
+
+def _cameras(
+    config: TrainConfig,
+    train_scenes: Sequence[data.Scene],
+    val_scenes: Sequence[data.Scene],
+) -> tuple[list[data.Camera], list[int] | None, list[int] | None]:
+    """Cameras whose focal lengths are learnt, and each scene's index among
+    them; none where the option is off.
+    """
+    by = config.model.learn_focal_length
+    if by == "off":
+        return [], None, None
+    cameras = data.group_cameras([*train_scenes, *val_scenes], by)
+    return (
+        cameras,
+        data.camera_indices(cameras, train_scenes),
+        data.camera_indices(cameras, val_scenes),
+    )
 
 
 def _learning_rate(

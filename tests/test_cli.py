@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from scdepth_tf import cli
-from scdepth_tf.lite import DepthPredictor
+from scdepth_tf import cli, data, runs
+from scdepth_tf.lite import DepthPredictor, read_metadata
 from tests import planes, streets
 
 TINY = [
@@ -214,6 +214,26 @@ def test_export_writes_a_file_that_lite_runs(trained, tmp_path, scheme):
     depth = predict(image)
     assert depth.shape == (planes.HEIGHT, planes.WIDTH)
     assert (depth > 0).all()
+
+
+def test_learned_focal_lengths_are_part_of_the_run(tmp_path):
+    folder = streets.write_folder(tmp_path / "data")
+    command = ["train", str(folder), "--out", str(tmp_path / "run"), *TINY]
+    command += ["--epochs", "1", "--model.learn-focal-length", "camera"]
+    assert cli.main(command) == 0
+    run = runs.open_run(tmp_path / "run")
+    [camera] = runs.read_cameras(run)
+    assert camera["scenes"] == ["a", "b", "c"]
+    factor = runs.load_model(run).focal_length_scale.factors()[0]
+    assert factor != 1
+    scene = data.open_scenes(folder)[0]
+    learned = runs.learned_intrinsics(run, scene)
+    np.testing.assert_allclose(learned[0, 0], factor * planes.INTRINSICS[0, 0])
+    np.testing.assert_allclose(learned[:, 2], planes.INTRINSICS[:, 2])
+    assert "focal_scale" in (run.folder / "history.csv").read_text()
+    assert cli.main(["export", str(run.folder), "--out", str(tmp_path)]) == 0
+    exported = read_metadata(tmp_path / "depth_float32.tflite")
+    assert exported["cameras"][0]["best"] == camera["best"]
 
 
 def mistakes(folder):

@@ -98,9 +98,19 @@ def direct_loss(model, batch):
         source_depths=tf.stack(depths[1:], axis=1),
         sources_from_target=tf.stack(forward, axis=1),
         target_from_sources=tf.stack(reverse, axis=1),
-        intrinsics=batch["intrinsics"],
+        intrinsics=refocused(model, batch),
         config=model.loss_config,
     ).total
+
+
+def refocused(model, batch):
+    """Intrinsics with the learnt focal lengths, written out."""
+    intrinsics = batch["intrinsics"]
+    if model.focal_length_scale is None:
+        return intrinsics
+    scale = model.focal_length_scale(batch["camera"])[:, :, None]
+    keep = tf.constant([[0, 0, 1], [0, 0, 1], [1, 1, 1]], tf.float32)
+    return intrinsics * (keep + (1 - keep) * scale)
 
 
 @pytest.mark.parametrize("reverse_pose", ["inverse", "network"])
@@ -125,6 +135,49 @@ def test_a_step_follows_the_gradient_of_the_method(reverse_pose, jit_losses):
         np.testing.assert_allclose(
             old - new.numpy(), gradient, atol=2e-3 * scale + 1e-6
         )
+
+
+@pytest.mark.parametrize("jit_losses", [True, False])
+def test_learned_focal_lengths_follow_the_gradient_too(jit_losses):
+    model = tiny_model(jit_losses=jit_losses, learned_focal_lengths=3)
+    batch = batch_of() | {"camera": tf.constant([2, 0])}
+    model.focal_length_scale.weight.assign([0.01, 0.02, -0.02])
+    with tf.GradientTape() as tape:
+        loss = direct_loss(model, batch)
+    weight = model.focal_length_scale.weight
+    expected = tape.gradient(loss, weight.value)
+    assert abs(expected[0]) > 1e-3 and abs(expected[2]) > 1e-3
+    assert expected[1] == 0  # its camera took none of these frames
+    before = weight.numpy()
+    model.compile(keras.optimizers.SGD(1e-3))
+    fit(model, dataset_of(batch))
+    np.testing.assert_allclose(
+        (before - weight.numpy()) / 1e-3, expected, rtol=1e-2, atol=1e-3
+    )
+
+
+def test_without_learned_focal_lengths_the_model_is_the_two_networks():
+    """Same weights in the same order, same files, same metrics."""
+    model = tiny_model()
+    parts = [*model.depth_net.variables, *model.pose_net.variables]
+    own = {id(variable) for variable in model.trainable_variables}
+    assert own == {id(variable) for variable in parts}
+    assert "focal_scale" not in [metric.name for metric in model.metrics]
+    learning = tiny_model(learned_focal_lengths=1)
+    assert len(learning.weights) == len(model.weights) + 1
+
+
+def test_learned_focal_lengths_are_saved_with_the_weights(tmp_path):
+    model = tiny_model(learned_focal_lengths=2)
+    model.focal_length_scale.weight.assign([0.01, -0.03])
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = tiny_model(learned_focal_lengths=2)
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(
+        other.focal_length_scale.factors(), model.focal_length_scale.factors()
+    )
+    again = sd.SCDepth.from_config(model.get_config())
+    assert again.focal_length_scale.cameras == 2
 
 
 @pytest.mark.parametrize(

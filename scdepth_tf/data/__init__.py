@@ -4,6 +4,7 @@ Scenes are opened and checked with numpy and Pillow alone; TensorFlow is
 imported when a dataset is asked for.
 """
 
+from scdepth_tf.data.cameras import Camera, camera_indices, group_cameras
 from scdepth_tf.data.images import (
     find_unreadable,
     load_depth,
@@ -19,6 +20,9 @@ __all__ = [
     "Scene",
     "triplets",
     "Triplet",
+    "Camera",
+    "group_cameras",
+    "camera_indices",
     "training_dataset",
     "validation_dataset",
     "spread_images",

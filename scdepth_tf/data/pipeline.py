@@ -24,6 +24,7 @@ def training_dataset(
     batch_size: int,
     seed: int = 0,
     first_batch: int = 0,
+    cameras: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented triplets.
 
@@ -40,17 +41,20 @@ def training_dataset(
         seed: the same seed gives the same batches.
         first_batch: batches to pass over without decoding them, to take a
             run up where it stopped.
+        cameras: index of each scene's camera (`camera_indices`), where focal
+            lengths are learnt.
 
     Returns:
         Batches of "frames" and "jittered" [B, 3, H, W, 3] float32 in [0, 1]
-        (target, earlier, later) and "intrinsics" [B, 3, 3] float32 pixels.
+        (target, earlier, later) and "intrinsics" [B, 3, 3] float32 pixels;
+        with `cameras` also "camera" [B] int32.
         The colour jitter is in "jittered" only; without it, both are equal.
 
     Raises:
         ValueError: the configuration is impossible or no triplet is found.
     """
     _check(config, batch_size)
-    table = _tabulate(scenes, config.stride)
+    table = _tabulate(scenes, config.stride, cameras)
     count = len(table.frames)
 
     def load(index: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -69,20 +73,23 @@ def training_dataset(
 
 
 def validation_dataset(
-    scenes: Sequence[Scene], config: DataConfig, batch_size: int
+    scenes: Sequence[Scene],
+    config: DataConfig,
+    batch_size: int,
+    cameras: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Every triplet once, in order, resized and otherwise as it is.
 
     Same batches as `training_dataset`; the last one may be smaller.
     """
     _check(config, batch_size)
-    table = _tabulate(scenes, config.stride)
+    table = _tabulate(scenes, config.stride, cameras)
 
     def load(row: tf.Tensor) -> dict[str, tf.Tensor]:
         frames, intrinsics = augment.resample(
             *_decode(table, row), config.image_size
         )
-        return _element(frames, frames, intrinsics)
+        return _element(table, row, frames, frames, intrinsics)
 
     return (
         tf.data.Dataset.range(len(table.frames))
@@ -99,9 +106,12 @@ class _Table(NamedTuple):
     frames: np.ndarray  # [n, 3] rows of files: target, earlier, later
     scenes: np.ndarray  # [n] rows of intrinsics
     intrinsics: np.ndarray  # [S, 3, 3]
+    cameras: np.ndarray | None  # [S] where focal lengths are learnt
 
 
-def _tabulate(scenes: Sequence[Scene], stride: int) -> _Table:
+def _tabulate(
+    scenes: Sequence[Scene], stride: int, cameras: Sequence[int] | None
+) -> _Table:
     found = triplets(scenes, stride)
     files = [str(frame) for scene in scenes for frame in scene.frames]
     starts = np.cumsum([0, *(len(scene) for scene in scenes)])
@@ -112,6 +122,7 @@ def _tabulate(scenes: Sequence[Scene], stride: int) -> _Table:
         frames=frames + starts[owners, None],
         scenes=owners,
         intrinsics=np.stack([scene.intrinsics for scene in scenes]),
+        cameras=None if cameras is None else np.array(cameras, np.int32),
     )
 
 
@@ -153,13 +164,21 @@ def _augmented(
         jittered = augment.jitter_colors(
             frames, config.color_jitter, draw.color
         )
-    return _element(frames, jittered, intrinsics)
+    return _element(table, row, frames, jittered, intrinsics)
 
 
 def _element(
-    frames: tf.Tensor, jittered: tf.Tensor, intrinsics: tf.Tensor
+    table: _Table,
+    row: tf.Tensor,
+    frames: tf.Tensor,
+    jittered: tf.Tensor,
+    intrinsics: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
-    return {"frames": frames, "jittered": jittered, "intrinsics": intrinsics}
+    element = {"frames": frames, "jittered": jittered, "intrinsics": intrinsics}
+    if table.cameras is not None:
+        scene = tf.gather(table.scenes, row)
+        element["camera"] = tf.gather(table.cameras, scene)
+    return element
 
 
 def _check(config: DataConfig, batch_size: int) -> None:
