@@ -47,8 +47,8 @@ CONFIG = TrainConfig(
     loss=LossConfig(smoothness_weight=0.02),
     data=DataConfig(image_size=(64, 192), zoom=1.0),
     batch_size=2,
-    epochs=12,
-    steps_per_epoch=100,
+    epochs=5,
+    steps_per_epoch=200,
     learning_rate=8e-4,
     schedule="cosine",
 )

@@ -41,8 +41,9 @@ def write_streets(
 
     Args:
       out: a folder that does not exist yet, or is empty.
-      seeds_train: streets listed in train.txt, one a seed in [0, 999999].
-      seeds_val: streets listed in val.txt, other seeds.
+      seeds_train: streets listed in train.txt, one a seed in [0, 999999];
+        where there are none, there is no list.
+      seeds_val: streets listed in val.txt, other seeds; likewise.
       frames: consecutive frames a street.
       image_size: height and width in pixels.
       processes: rendered at once, one street each; None is one a core.
@@ -72,8 +73,9 @@ def write_streets(
         else:
             _write_in_parallel(jobs, processes, progress, total)
         for name, chosen in (("train", seeds_train), ("val", seeds_val)):
-            lines = "".join(f"{street_name(seed)}\n" for seed in chosen)
-            (staging / f"{name}.txt").write_text(lines)
+            if len(chosen):
+                lines = "".join(f"{street_name(seed)}\n" for seed in chosen)
+                (staging / f"{name}.txt").write_text(lines)
         staging.chmod(0o755)  # mkdtemp keeps others out
         if out.exists():
             out.rmdir()  # known to be empty
