@@ -10,6 +10,7 @@ from scdepth_tf.data.images import (
     load_image,
     load_instance,
 )
+from scdepth_tf.data.motion import frame_change
 from scdepth_tf.data.scene import Scene
 from scdepth_tf.data.scenes import open_scenes, spread_images
 from scdepth_tf.data.triplets import Triplet, triplets
@@ -25,6 +26,7 @@ __all__ = [
     "load_image",
     "load_depth",
     "load_instance",
+    "frame_change",
     "find_unreadable",
 ]
 
