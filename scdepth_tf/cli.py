@@ -43,11 +43,11 @@ class Demo:
 
 @dataclasses.dataclass(frozen=True)
 class Train:
-    """Train on video: a folder of scenes or KITTI raw drives."""
+    """Train on video: folders of scenes, KITTI raw drives, TFDS datasets."""
 
     data: Folder
-    """DATA/SCENE/*.jpg with cam.txt (one scene is fine too), or a KITTI raw
-    root."""
+    """DATA/SCENE/*.jpg with cam.txt (one scene is fine too), a KITTI raw root,
+    or tfds:NAME/CONFIG."""
 
     out: Path
     """Run directory to make."""
@@ -81,8 +81,8 @@ class Evaluate:
     data: Folder
     """Scenes with ground-truth depth."""
 
-    split: Literal["train", "val", "all"] = "val"
-    """Which side of the data to evaluate on."""
+    split: Literal["train", "val", "test", "all"] = "val"
+    """Which side of the data to evaluate on; test is of tfds:NAME alone."""
 
     scenes: tuple[str, ...] = ()
     """Names or patterns of scenes to use; all of the split by default."""

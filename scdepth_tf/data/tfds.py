@@ -64,6 +64,7 @@ def open_dataset(name: str) -> dict[str, dict[str, Scene]]:
 def _open_builder(name: str) -> tensorflow_datasets.core.DatasetBuilder:
     try:
         import tensorflow_datasets as tfds
+
         import tfds_kitti  # noqa: F401  registers the default configs
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
@@ -78,7 +79,7 @@ def _open_builder(name: str) -> tensorflow_datasets.core.DatasetBuilder:
         return tfds.core.read_only_builder.builder_from_files(wanted)
     except (ValueError, FileNotFoundError) as error:
         raise FileNotFoundError(
-            f"{name}: no such dataset in {tfds.core.constants.DATA_PATH} "
+            f"{name}: no such dataset in {tfds.core.constants.DATA_DIR} "
             "(TFDS_DATA_DIR); build it (python -m tfds_kitti --help), or name "
             "the folder of one version: tfds:FOLDER"
         ) from error

@@ -153,4 +153,4 @@ def test_impossible_fraction_is_refused(fraction, ten_streets):
 
 def test_unknown_split_is_refused(ten_streets):
     with pytest.raises(ValueError, match="split is 'tests'; give train, val"):
-        open_scenes(ten_streets, "test")
+        open_scenes(ten_streets, "tests")
