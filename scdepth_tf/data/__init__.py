@@ -14,7 +14,7 @@ from scdepth_tf.data.motion import frame_change
 from scdepth_tf.data.scene import Scene
 from scdepth_tf.data.scenes import open_scenes, spread_images
 from scdepth_tf.data.tfds import absolute
-from scdepth_tf.data.triplets import Triplet, triplets
+from scdepth_tf.data.triplets import Triplet, triplets, triplets_that_move
 
 __all__ = [
     "open_scenes",
@@ -22,6 +22,7 @@ __all__ = [
     "Scene",
     "triplets",
     "Triplet",
+    "triplets_that_move",
     "training_dataset",
     "validation_dataset",
     "spread_images",

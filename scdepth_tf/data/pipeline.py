@@ -19,7 +19,7 @@ from scdepth_tf.config import DataConfig
 from scdepth_tf.data import augment
 from scdepth_tf.data.records import PackedFile
 from scdepth_tf.data.scene import Scene
-from scdepth_tf.data.triplets import Triplet, triplets, without_static
+from scdepth_tf.data.triplets import Triplet, triplets, triplets_that_move
 
 _LOG = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def _choose(scenes: Sequence[Scene], config: DataConfig) -> list[Triplet]:
     found = triplets(scenes, config.stride)
     if not config.drop_static:
         return found
-    moving = without_static(scenes, found)
+    moving = triplets_that_move(scenes, found)
     _LOG.info("%d of %d triplets move", len(moving), len(found))
     if not moving:
         raise ValueError(

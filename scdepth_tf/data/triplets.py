@@ -63,7 +63,7 @@ def triplets(scenes: Sequence[Scene], stride: int = 1) -> list[Triplet]:
     return found
 
 
-def without_static(
+def triplets_that_move(
     scenes: Sequence[Scene], found: Sequence[Triplet]
 ) -> list[Triplet]:
     """The triplets whose target differs from both neighbours by motion, not
