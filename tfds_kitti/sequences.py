@@ -165,7 +165,7 @@ def encode(chunk: Chunk) -> tuple[str, dict[str, Any]]:
     size = chunk.image_size or scene.image_size
     for index in range(len(scene)):
         try:
-            frame = _frame(scene, index, chunk.image_size)
+            frame = _frame(chunk, index)
             depth = _depth(scene, index, chunk.image_size)
         except _UNREADABLE as error:
             if not chunk.skip_corrupt:
@@ -190,9 +190,8 @@ def encode(chunk: Chunk) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _frame(
-    scene: Scene, index: int, image_size: tuple[int, int] | None
-) -> dict[str, Any]:
+def _frame(chunk: Chunk, index: int) -> dict[str, Any]:
+    scene, image_size = chunk.scene, chunk.image_size
     file = scene.frames[index]
     pixels = images.load_image(file)  # also where the file is kept: a check
     if pixels.shape[:2] != scene.image_size:
@@ -207,7 +206,11 @@ def _frame(
     unknown_pose = np.full((4, 4), np.nan)
     return {
         "image": io.BytesIO(content),
-        "number": scene.frame_numbers[index] if scene.frame_numbers else index,
+        "number": (
+            scene.frame_numbers[index]
+            if scene.frame_numbers
+            else chunk.first_frame + index
+        ),
         "timestamp": (
             -1 if scene.timestamps is None else int(scene.timestamps[index])
         ),
