@@ -84,11 +84,11 @@ class Prepare:
 
 @dataclasses.dataclass(frozen=True)
 class Train:
-    """Train on video: a folder of scenes or KITTI raw drives."""
+    """Train on video: folders of scenes, KITTI raw drives, TFDS datasets."""
 
     data: Folder
-    """DATA/SCENE/*.jpg with cam.txt (one scene is fine too), or a KITTI raw
-    root."""
+    """DATA/SCENE/*.jpg with cam.txt (one scene is fine too), a KITTI raw root,
+    or tfds:NAME/CONFIG."""
 
     out: Path
     """Run directory to make."""

@@ -39,7 +39,7 @@ class _Evaluation:
     data: Folder
     """Folder of scenes or KITTI raw root."""
 
-    split: Literal["train", "val", "all"] = "val"
+    split: Literal["train", "val", "test", "all"] = "val"
     """Which side of the data to evaluate on."""
 
     scenes: tuple[str, ...] = ()
@@ -181,7 +181,7 @@ class Odometry:
     truth: Folder
     """Scenes with poses, or a trajectory file."""
 
-    split: Literal["train", "val", "all"] = "val"
+    split: Literal["train", "val", "test", "all"] = "val"
     """Which side of the scenes to evaluate on."""
 
     scenes: tuple[str, ...] = ()
@@ -301,7 +301,7 @@ class Compare:
     data: Path | None = None
     """Scenes to evaluate the run directories on."""
 
-    split: Literal["train", "val", "all"] = "val"
+    split: Literal["train", "val", "test", "all"] = "val"
     """Which side of the data to evaluate on."""
 
     scenes: tuple[str, ...] = ()

@@ -111,6 +111,13 @@ class DataConfig:
     stride: int = 1
     """Frames between the target and its neighbours."""
 
+    drop_static: bool = False
+    """Leave triplets out whose frames differ by noise alone: the camera
+    stands, or a frame is repeated. Reads all frames once at the start."""
+
+    cache: bool = False
+    """Hold all encoded frames in memory: for slow or remote disks."""
+
     flip: bool = True
     """Mirror half of the triplets (image, intrinsics)."""
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdepth_tf import data
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
 from scdepth_tf.files import write_whole
 
@@ -45,7 +46,7 @@ class Run:
     folder: Path
     config: TrainConfig
     training_data: str
-    """The folder it was trained on."""
+    """The folder or tfds:NAME it was trained on."""
     scenes: tuple[str, ...] = ()
     """Names or patterns it was restricted to; empty: all."""
 
@@ -66,7 +67,7 @@ def create_run(
         raise ValueError(
             f"{folder} already holds a run; choose another --out or delete it"
         )
-    run = Run(folder, config, str(Path(training_data).resolve()), tuple(scenes))
+    run = Run(folder, config, data.absolute(training_data), tuple(scenes))
     described = {
         "data": run.training_data,
         "scenes": run.scenes,

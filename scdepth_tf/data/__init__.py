@@ -11,24 +11,29 @@ from scdepth_tf.data.images import (
     load_image,
     load_instance,
 )
+from scdepth_tf.data.motion import frame_change
 from scdepth_tf.data.scene import Scene
 from scdepth_tf.data.scenes import open_scenes, spread_images
-from scdepth_tf.data.triplets import Triplet, triplets
+from scdepth_tf.data.tfds import absolute
+from scdepth_tf.data.triplets import Triplet, triplets, triplets_that_move
 
 __all__ = [
     "open_scenes",
+    "absolute",
     "Scene",
     "triplets",
     "Triplet",
     "Camera",
     "group_cameras",
     "camera_indices",
+    "triplets_that_move",
     "training_dataset",
     "validation_dataset",
     "spread_images",
     "load_image",
     "load_depth",
     "load_instance",
+    "frame_change",
     "find_unreadable",
 ]
 

@@ -78,8 +78,14 @@ def read_list(path: Path) -> tuple[str, ...] | None:
     return names
 
 
-def open_scene(folder: Path, name: str) -> Scene:
+def open_scene(folder: Path, name: str, check_frames: bool = True) -> Scene:
     """One scene folder.
+
+    Args:
+        folder: that holds the frames.
+        name: what to call the scene.
+        check_frames: look into every frame now. Without, `image_size` is the
+            first readable frame's, and the caller checks what it reads.
 
     Raises:
         FileNotFoundError: cam.txt or a frame is missing.
@@ -96,7 +102,11 @@ def open_scene(folder: Path, name: str) -> Scene:
         name=name,
         frames=frames,
         intrinsics=intrinsics,
-        image_size=images.common_size(frames),
+        image_size=(
+            images.common_size(frames)
+            if check_frames
+            else images.first_size(frames)
+        ),
         depths=_find_depths(folder / "depth", frames),
         poses=_find_poses(folder / "poses.txt", len(frames)),
     )
@@ -209,18 +219,28 @@ def _find_depths(
 def _find_poses(path: Path, frames: int) -> np.ndarray | None:
     if not path.is_file():
         return None
+    poses = read_poses(path)
+    if len(poses) != frames:
+        raise ValueError(
+            f"{path}: {len(poses)} poses for {frames} frames; write one row a "
+            "frame or remove the file"
+        )
+    return poses
+
+
+def read_poses(path: Path) -> np.ndarray:
+    """KITTI rows as float64 [N, 4, 4] world_from_camera, metres.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
     rows = _read_numbers(path)
     if rows.shape[1] != 12 or not np.isfinite(rows).all():
         raise ValueError(
             f"{path}: expected 12 finite numbers a row (KITTI poses, camera to "
             f"world), got {rows.shape[1]} a row"
         )
-    if len(rows) != frames:
-        raise ValueError(
-            f"{path}: {len(rows)} poses for {frames} frames; write one row a "
-            "frame or remove the file"
-        )
-    poses = np.tile(np.eye(4), (frames, 1, 1))
+    poses = np.tile(np.eye(4), (len(rows), 1, 1))
     poses[:, :3] = rows.reshape(-1, 3, 4)
     return poses
 

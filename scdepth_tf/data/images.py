@@ -5,16 +5,19 @@ numpy and Pillow only: what trains decodes in the graph (`pipeline`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from scdepth_tf.data.records import PackedFile
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 DEPTH_SUFFIXES = (".npz", ".npy", ".png")
@@ -30,23 +33,34 @@ _COLOR_MODES = ("RGB", "L", "RGBA", "LA", "P", "CMYK", "1")
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
-def load_image(path: str | Path) -> np.ndarray:
+def load_image(path: str | Path | PackedFile) -> np.ndarray:
     """Image file as uint8 [H, W, 3], RGB.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated or no image.
     """
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise FileNotFoundError(_missing(path)) from None
-    except _UNREADABLE as error:
-        raise ValueError(_unreadable(path, error)) from None
+    with _opened(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
-def load_depth(path: str | Path) -> np.ndarray:
+def load_thumbnail(path: str | Path | PackedFile, width: int) -> np.ndarray:
+    """Image file as grey float32 [h, width] in [0, 255], each pixel the mean
+    of those it covers. A JPEG is decoded at reduced size: quick.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated or no image.
+    """
+    with _opened(path) as image:
+        height = max(1, round(image.height * width / image.width))
+        image.draft("L", (2 * width, 2 * height))
+        grey = np.asarray(image.convert("L"), np.float32)
+    small = Image.fromarray(grey).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(small)
+
+
+def load_depth(path: str | Path | PackedFile) -> np.ndarray:
     """Depth file as float32 [H, W], metres along the camera's Z, 0 = none.
 
     `.npz` holds the map under `depth` or `velodyne_depth`, `.npy` holds it
@@ -58,7 +72,7 @@ def load_depth(path: str | Path) -> np.ndarray:
         FileNotFoundError: there is no such file.
         ValueError: the file is unreadable or holds something else.
     """
-    path = Path(path)
+    path = _as_file(path)
     if path.suffix == ".png":
         codes = _load_codes(path)
         depth = np.where(codes == 65535, 0, codes) / _MILLIMETRES_PER_METRE
@@ -83,18 +97,18 @@ def load_depth(path: str | Path) -> np.ndarray:
     return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
 
 
-def load_kitti_depth(path: str | Path) -> np.ndarray:
+def load_kitti_depth(path: str | Path | PackedFile) -> np.ndarray:
     """KITTI's annotated depth `.png` (metres × 256, 0 = none; devkit of the
     depth benchmark) as float32 [H, W] in metres.
     """
     return (_load_codes(path) / _KITTI_CODES_PER_METRE).astype(np.float32)
 
 
-def load_instance(path: str | Path) -> np.ndarray | None:
+def load_instance(path: str | Path | PackedFile) -> np.ndarray | None:
     """The `instance` mask uint8 [H, W] beside the depth in a `.npz` (0 static,
     1 parked car, 2 moving), or None where the file has none.
     """
-    path = Path(path)
+    path = _as_file(path)
     if path.suffix != ".npz":
         return None
     content = _load_numpy(path)
@@ -124,7 +138,22 @@ def common_size(frames: Sequence[Path]) -> tuple[int, int]:
     return sizes[0]
 
 
-def find_unreadable(paths: Iterable[Path]) -> list[str]:
+def first_size(frames: Sequence[Path]) -> tuple[int, int]:
+    """Height and width of the first readable frame.
+
+    Raises:
+        ValueError: none is readable; the line is about the first.
+    """
+    complaint = None
+    for frame in frames:
+        try:
+            return _checked_size(frame)
+        except (FileNotFoundError, ValueError) as error:
+            complaint = complaint or error
+    raise ValueError(f"no readable frame: {complaint}") from complaint
+
+
+def find_unreadable(paths: Iterable[Path | PackedFile]) -> list[str]:
     """Decodes every image in full and returns one line for each that fails,
     naming file, reason and remedy. Slow: meant for the moment after a decode
     failure in training.
@@ -179,14 +208,26 @@ def _has_end_marker(file: BinaryIO, image_format: str | None) -> bool:
     return found
 
 
-def _load_codes(path: Path) -> np.ndarray:
+@contextlib.contextmanager
+def _opened(path: str | Path | PackedFile) -> Iterator[Image.Image]:
+    """The image in a file; a failure inside the block is the file's."""
     try:
-        with Image.open(path) as image:
-            codes = np.asarray(image)
+        with _as_file(path).open("rb") as file, Image.open(file) as image:
+            yield image
     except FileNotFoundError:
         raise FileNotFoundError(_missing(path)) from None
     except _UNREADABLE as error:
         raise ValueError(_unreadable(path, error)) from None
+
+
+def _as_file(path: str | Path | PackedFile) -> Path | PackedFile:
+    """Paths that are no `Path`, such as those of cloud storage, stay."""
+    return Path(path) if isinstance(path, str) else path
+
+
+def _load_codes(path: str | Path | PackedFile) -> np.ndarray:
+    with _opened(path) as image:
+        codes = np.asarray(image)
     if codes.ndim != 2 or codes.dtype == np.uint8:
         raise ValueError(
             f"{path}: expected a 16-bit greyscale depth .png, got "

@@ -17,6 +17,7 @@ import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +26,14 @@ from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
 
 CAMERAS = ("02", "03")
 """The colour cameras."""
+
+Rounding = Literal["eigen", "exact"]
+"""Which pixel a lidar return falls on, from its projection (u, v).
+
+`eigen`: round(u) − 1, round(v) − 1, as the published Eigen evaluation has it,
+which took the devkit's pixels for 1-based ones. `exact`: round(u), round(v),
+where the intrinsics say that the return is seen.
+"""
 
 _EARTH_RADIUS = 6378137.0
 _log = logging.getLogger(__name__)
@@ -54,11 +63,10 @@ class Calibration:
     @property
     def camera_from_velodyne(self) -> np.ndarray:
         """[4, 4], metres: scanner to this camera, P = K·[I | offset]."""
-        camera_from_rectified = np.eye(4)
-        camera_from_rectified[:3, 3] = np.linalg.solve(
-            self.intrinsics, self.projection[:, 3]
+        return (
+            camera_from_rectified(self.projection)
+            @ self.rectified_from_velodyne
         )
-        return camera_from_rectified @ self.rectified_from_velodyne
 
 
 def find_drives(root: Path) -> list[Path]:
@@ -86,10 +94,22 @@ def camera_folders(root: Path) -> dict[str, Path]:
     }
 
 
-def open_camera(path: Path, name: str) -> Scene:
-    """One camera of one drive; `path` is DATE/DRIVE_sync/image_0X.
+def open_camera(
+    path: Path,
+    name: str,
+    rounding: Rounding = "eigen",
+    check_frames: bool = True,
+) -> Scene:
+    """One camera of one drive.
 
     Poses come from oxts, with the first frame's camera as the world.
+
+    Args:
+        path: DATE/DRIVE_sync/image_0X.
+        name: what to call the scene.
+        rounding: of the lidar depth.
+        check_frames: look into every frame now; without, the caller checks
+            what it reads.
 
     Raises:
         FileNotFoundError: the calibration or the images are missing.
@@ -107,8 +127,10 @@ def open_camera(path: Path, name: str) -> Scene:
             f"{path / 'data'}: {len(frames)} frames, a scene needs at least "
             f"{MINIMUM_FRAMES}; unpack the drive again or leave it out"
         )
-    numbers = tuple(_frame_number(frame) for frame in frames)
-    image_size = images.common_size(frames)
+    numbers = tuple(frame_number(frame) for frame in frames)
+    image_size = (
+        images.common_size(frames) if check_frames else calibration.image_size
+    )
     if image_size != calibration.image_size:
         raise ValueError(
             f"{path / 'data'}: frames of {image_size[1]}x{image_size[0]} "
@@ -116,7 +138,7 @@ def open_camera(path: Path, name: str) -> Scene:
             f"{calibration.image_size[1]}x{calibration.image_size[0]} "
             f"(S_rect_{camera}); use the images as KITTI publishes them"
         )
-    depths, reader = _find_depths(drive, camera, numbers, calibration)
+    depths, reader = _find_depths(drive, camera, numbers, calibration, rounding)
     return Scene(
         name=name,
         frames=frames,
@@ -126,6 +148,7 @@ def open_camera(path: Path, name: str) -> Scene:
         poses=_find_poses(drive / "oxts" / "data", numbers, calibration),
         frame_numbers=numbers,
         depth_reader=reader,
+        timestamps=_find_timestamps(path / "timestamps.txt", numbers),
     )
 
 
@@ -137,9 +160,8 @@ def read_calibration(day: Path, camera: str) -> Calibration:
         ValueError: a file lacks an entry or holds an impossible one.
     """
     path = day / "calib_cam_to_cam.txt"
+    projection = read_projection(path, f"P_rect_{camera}")
     cameras = _read_entries(path)
-    projection = _entry(cameras, f"P_rect_{camera}", (3, 4), path)
-    folder.check_intrinsics(projection[:, :3], path)
     width, height = _entry(cameras, f"S_rect_{camera}", (2,), path)
     rectification = np.eye(4)
     rectification[:3, :3] = _entry(cameras, "R_rect_00", (3, 3), path)
@@ -153,16 +175,39 @@ def read_calibration(day: Path, camera: str) -> Calibration:
     )
 
 
-def project_scan(scan: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """Lidar scan to a depth map, as the published Eigen evaluation does it.
+def read_projection(path: Path, key: str) -> np.ndarray:
+    """A projection matrix P [3, 4] of a KITTI calibration file.
 
-    Points behind the scanner are dropped, a pixel is round(u) − 1, round(v)
-    − 1 (the published code follows the devkit's 1-based pixels), and the
-    nearest return wins.
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it lacks the entry or holds an impossible one.
+    """
+    projection = _entry(_read_entries(path), key, (3, 4), path)
+    folder.check_intrinsics(projection[:, :3], path)
+    return projection
+
+
+def camera_from_rectified(projection: np.ndarray) -> np.ndarray:
+    """[4, 4], metres: from rectified camera 0 to the camera of the projection
+    P = K·[I | offset].
+    """
+    pose = np.eye(4)
+    pose[:3, 3] = np.linalg.solve(projection[:, :3], projection[:, 3])
+    return pose
+
+
+def project_scan(
+    scan: np.ndarray, calibration: Calibration, rounding: Rounding = "eigen"
+) -> np.ndarray:
+    """Lidar scan to a depth map.
+
+    Points behind the scanner are dropped, and the nearest return wins, as in
+    the published Eigen evaluation.
 
     Args:
         scan: [N, 3 or 4] points in the scanner's frame, metres (X forward).
         calibration: of the camera to project into.
+        rounding: from projection to pixel.
 
     Returns:
         float32 [H, W] metres along the camera's Z, 0 = no return.
@@ -176,8 +221,9 @@ def project_scan(scan: np.ndarray, calibration: Calibration) -> np.ndarray:
     )
     u_z, v_z, z = pixels_from_velodyne @ homogeneous.T
     u_z, v_z, z = u_z[z > 0], v_z[z > 0], z[z > 0]
-    column = np.round(u_z / z).astype(np.int64) - 1
-    row = np.round(v_z / z).astype(np.int64) - 1
+    shift = 1 if rounding == "eigen" else 0
+    column = np.round(u_z / z).astype(np.int64) - shift
+    row = np.round(v_z / z).astype(np.int64) - shift
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     depth = np.full((height, width), np.inf)
     np.minimum.at(depth, (row[inside], column[inside]), z[inside])
@@ -188,13 +234,13 @@ def load_scan(path: Path) -> np.ndarray:
     """velodyne_points/data/*.bin as float32 [N, 4]: X, Y, Z (metres, X
     forward, Z up) and reflectance.
     """
-    values = np.fromfile(path, np.float32)
-    if len(values) == 0 or len(values) % 4:
+    content = path.read_bytes()
+    if len(content) == 0 or len(content) % 16:
         raise ValueError(
-            f"{path}: expected float32 points of 4 values, got {len(values)} "
-            "values; it may be truncated: unpack it again"
+            f"{path}: expected points of four float32 values, got "
+            f"{len(content)} bytes; it may be truncated: unpack it again"
         )
-    return values.reshape(-1, 4)
+    return np.frombuffer(content, np.float32).reshape(-1, 4)
 
 
 def read_oxts(path: Path) -> np.ndarray:
@@ -290,19 +336,25 @@ def with_annotated_depth(scene: Scene) -> Scene:
 
 
 def _find_depths(
-    drive: Path, camera: str, numbers: tuple[int, ...], calibration: Calibration
+    drive: Path,
+    camera: str,
+    numbers: tuple[int, ...],
+    calibration: Calibration,
+    rounding: Rounding,
 ) -> tuple[tuple[Path | None, ...] | None, Callable[[Path], np.ndarray]]:
     """Depth files of the frames, and what reads them.
 
     The first of: projected scans, raw scans, KITTI's annotated maps; scans
     first because the Eigen protocol is defined on them.
     """
-    project = functools.partial(_load_projected, calibration=calibration)
+    project = functools.partial(
+        _load_projected, calibration=calibration, rounding=rounding
+    )
     sources = (
         (
             drive / f"proj_depth/velodyne/image_{camera}",
             ".npz",
-            images.load_depth,
+            images.load_depth if rounding == "eigen" else _load_exact,
         ),
         (drive / "velodyne_points/data", ".bin", project),
         (
@@ -319,8 +371,37 @@ def _find_depths(
     return None, images.load_depth
 
 
-def _load_projected(path: Path, calibration: Calibration) -> np.ndarray:
-    return project_scan(load_scan(path), calibration)
+def _load_projected(
+    path: Path, calibration: Calibration, rounding: Rounding
+) -> np.ndarray:
+    return project_scan(load_scan(path), calibration, rounding)
+
+
+def _load_exact(path: Path) -> np.ndarray:
+    """Projected scans are stored as the Eigen evaluation rounds them: one
+    pixel up and left of where the camera sees the returns.
+    """
+    depth = images.load_depth(path)
+    shifted = np.zeros_like(depth)
+    shifted[1:, 1:] = depth[:-1, :-1]
+    return shifted
+
+
+def _find_timestamps(path: Path, numbers: tuple[int, ...]) -> np.ndarray | None:
+    """Line n of timestamps.txt is the time of frame n (UTC offset unknown)."""
+    if not path.is_file():
+        return None
+    lines = path.read_text().splitlines()
+    try:
+        return np.array(
+            [lines[number].strip() for number in numbers], "datetime64[ns]"
+        ).astype(np.int64)
+    except (IndexError, ValueError):
+        raise ValueError(
+            f"{path}: expected a time such as 2011-09-26 13:02:25.964389445 "
+            f"for each of the frames up to {numbers[-1]}, got {len(lines)} "
+            "lines; unpack it again"
+        ) from None
 
 
 def _find_poses(
@@ -352,7 +433,8 @@ def _numbered(source: Path, suffix: str) -> dict[int, Path]:
     }
 
 
-def _frame_number(path: Path) -> int:
+def frame_number(path: Path) -> int:
+    """The number that a frame of KITTI is named after."""
     if not path.stem.isdigit():
         raise ValueError(
             f"{path}: expected KITTI's frame numbers as names (0000000000), "
@@ -364,7 +446,7 @@ def _frame_number(path: Path) -> int:
 def _read_entries(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: not found; unpack the calibration of the day "
+            f"{path}: not found; unpack the calibration "
             f"({path.parent.name}_calib.zip) there"
         )
     lines = path.read_text().splitlines()

@@ -6,7 +6,10 @@ seed and i alone, so that a run can be repeated, and taken up at any batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +17,11 @@ import tensorflow as tf
 
 from scdepth_tf.config import DataConfig
 from scdepth_tf.data import augment
+from scdepth_tf.data.records import PackedFile
 from scdepth_tf.data.scene import Scene
-from scdepth_tf.data.triplets import triplets
+from scdepth_tf.data.triplets import Triplet, triplets, triplets_that_move
+
+_LOG = logging.getLogger(__name__)
 
 
 def training_dataset(
@@ -25,6 +31,7 @@ def training_dataset(
     seed: int = 0,
     first_batch: int = 0,
     cameras: Sequence[int] | None = None,
+    input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Endless shuffled, augmented triplets.
 
@@ -34,15 +41,22 @@ def training_dataset(
     instance `len(triplets(scenes, config.stride)) // batch_size`; a batch may
     straddle two epochs, so no triplet is ever left out.
 
+    Of n workers of a `tf.distribute.Strategy`, each reads its own batches:
+    their t-th batches together are the t-th batch of one worker with n times
+    the batch size. Ask for them with `strategy.
+    distribute_datasets_from_function(lambda context: training_dataset(…,
+    input_context=context))`.
+
     Args:
         scenes: from `open_scenes`.
         config: sizes, stride and augmentation.
-        batch_size: triplets a batch.
+        batch_size: triplets a batch, of this worker.
         seed: the same seed gives the same batches.
         first_batch: batches to pass over without decoding them, to take a
             run up where it stopped.
         cameras: index of each scene's camera (`camera_indices`), where focal
             lengths are learnt.
+        input_context: which worker this is; None: the only one.
 
     Returns:
         Batches of "frames" and "jittered" [B, 3, H, W, 3] float32 in [0, 1]
@@ -54,10 +68,14 @@ def training_dataset(
         ValueError: the configuration is impossible or no triplet is found.
     """
     _check(config, batch_size)
-    table = _tabulate(scenes, config.stride, cameras)
+    table = _tabulate(scenes, config, cameras)
     count = len(table.frames)
+    workers = input_context.num_input_pipelines if input_context else 1
+    worker = input_context.input_pipeline_id if input_context else 0
 
-    def load(index: tf.Tensor) -> dict[str, tf.Tensor]:
+    def load(position: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch, place = position // batch_size, position % batch_size
+        index = (batch * workers + worker) * batch_size + place
         epoch, position = index // count, index % count
         row = tf.random.experimental.index_shuffle(
             position, tf.stack([seed, epoch]), count - 1
@@ -83,7 +101,7 @@ def validation_dataset(
     Same batches as `training_dataset`; the last one may be smaller.
     """
     _check(config, batch_size)
-    table = _tabulate(scenes, config.stride, cameras)
+    table = _tabulate(scenes, config, cameras)
 
     def load(row: tf.Tensor) -> dict[str, tf.Tensor]:
         frames, intrinsics = augment.resample(
@@ -102,7 +120,7 @@ def validation_dataset(
 class _Table(NamedTuple):
     """What the graph looks triplets up in."""
 
-    files: tf.Tensor  # [F] strings, the frames of all scenes
+    read: Callable[[tf.Tensor], tf.Tensor]  # rows [3] -> encoded frames [3]
     frames: np.ndarray  # [n, 3] rows of files: target, earlier, later
     scenes: np.ndarray  # [n] rows of intrinsics
     intrinsics: np.ndarray  # [S, 3, 3]
@@ -110,15 +128,17 @@ class _Table(NamedTuple):
 
 
 def _tabulate(
-    scenes: Sequence[Scene], stride: int, cameras: Sequence[int] | None
+    scenes: Sequence[Scene],
+    config: DataConfig,
+    cameras: Sequence[int] | None,
 ) -> _Table:
-    found = triplets(scenes, stride)
-    files = [str(frame) for scene in scenes for frame in scene.frames]
+    found = _choose(scenes, config)
+    files = [frame for scene in scenes for frame in scene.frames]
     starts = np.cumsum([0, *(len(scene) for scene in scenes)])
     frames = np.array([(item.target, *item.sources) for item in found])
     owners = np.array([item.scene for item in found])
     return _Table(
-        files=tf.constant(files),
+        read=_reader(files, config.cache),
         frames=frames + starts[owners, None],
         scenes=owners,
         intrinsics=np.stack([scene.intrinsics for scene in scenes]),
@@ -126,14 +146,54 @@ def _tabulate(
     )
 
 
+def _choose(scenes: Sequence[Scene], config: DataConfig) -> list[Triplet]:
+    found = triplets(scenes, config.stride)
+    if not config.drop_static:
+        return found
+    moving = triplets_that_move(scenes, found)
+    _LOG.info("%d of %d triplets move", len(moving), len(found))
+    if not moving:
+        raise ValueError(
+            "in no triplet do all three frames differ by motion; raise the "
+            "stride or turn drop_static off"
+        )
+    return moving
+
+
+def _reader(
+    files: Sequence[Path | PackedFile], cache: bool
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What turns rows of `files` [3] into the content of those files [3]."""
+    if cache:
+        with ThreadPoolExecutor() as pool:
+            contents = tf.constant(
+                list(pool.map(lambda file: file.read_bytes(), files))
+            )
+        return lambda rows: tf.gather(contents, rows)
+    if any(isinstance(file, PackedFile) for file in files):
+        # A function of Python: the graph has no operation that reads a part
+        # of a file, and making a FixedLengthRecordDataset of each part took
+        # five times as long.
+        def read(rows: np.ndarray) -> np.ndarray:
+            return np.array([files[row].read_bytes() for row in rows], object)
+
+        return lambda rows: tf.ensure_shape(
+            tf.numpy_function(read, [rows], tf.string, stateful=False), [3]
+        )
+    names = tf.constant([str(file) for file in files])
+    return lambda rows: tf.stack(
+        [tf.io.read_file(names[rows[place]]) for place in range(3)]
+    )
+
+
 def _decode(table: _Table, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Frames [3, h, w, 3] uint8 of one triplet and their intrinsics."""
-    files = tf.gather(table.files, tf.gather(table.frames, row))
+    contents = table.read(tf.gather(table.frames, row))
     frames = [
         # Reads PNG too. decode_image cannot be told to use the accurate DCT
         # and is 1.5 grey levels off what Pillow shows the trained network.
         tf.io.decode_jpeg(
-            tf.io.read_file(files[position]),
+            contents[position],
             channels=3,
             dct_method="INTEGER_ACCURATE",
         )

@@ -5,12 +5,13 @@ them.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from scdepth_tf.data import images
+from scdepth_tf.data.records import PackedFile
 
 MINIMUM_FRAMES = 3
 
@@ -26,7 +27,7 @@ class Scene:
     name: str
     """What train.txt, val.txt and the `scenes` filter call it."""
 
-    frames: tuple[Path, ...]
+    frames: tuple[Path | PackedFile, ...]
     """Image files, all of one size."""
 
     intrinsics: np.ndarray
@@ -35,7 +36,7 @@ class Scene:
     image_size: tuple[int, int]
     """Height and width of the files in pixels."""
 
-    depths: tuple[Path | None, ...] | None = None
+    depths: tuple[Path | PackedFile | None, ...] | None = None
     """Ground-truth file of each frame (None: this frame has none); None: the
     scene has none."""
 
@@ -46,8 +47,15 @@ class Scene:
     """Where set, only frames whose numbers are `stride` apart are
     neighbours; None: consecutive files are consecutive in time."""
 
-    depth_reader: Callable[[Path], np.ndarray] = images.load_depth
+    depth_reader: Callable[[Path | PackedFile], np.ndarray] = images.load_depth
     """Turns an entry of `depths` into [H, W] float32 metres, 0 = none."""
+
+    timestamps: np.ndarray | None = None
+    """[N] int64 nanoseconds by the recorder's clock; None where unknown."""
+
+    targets: tuple[bool, ...] | None = None
+    """Where set, only these frames may be the middle of a triplet: a split
+    file names them, the others are there as their neighbours."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -72,12 +80,23 @@ class Scene:
 
     def part(self, start: int, stop: int) -> Scene:
         """The frames `start` to `stop - 1`, with what is known of them."""
+        return self.select(range(start, min(stop, len(self))))
+
+    def select(self, indices: Sequence[int]) -> Scene:
+        """The frames with these indices, with what is known of them."""
+        chosen = list(indices)
+
+        def pick(values: tuple | None) -> tuple | None:
+            return values and tuple(values[index] for index in chosen)
+
         return dataclasses.replace(
             self,
-            frames=self.frames[start:stop],
-            depths=self.depths[start:stop] if self.depths else None,
-            poses=None if self.poses is None else self.poses[start:stop],
-            frame_numbers=(
-                self.frame_numbers[start:stop] if self.frame_numbers else None
+            frames=pick(self.frames),
+            depths=pick(self.depths),
+            poses=None if self.poses is None else self.poses[chosen],
+            frame_numbers=pick(self.frame_numbers),
+            timestamps=(
+                None if self.timestamps is None else self.timestamps[chosen]
             ),
+            targets=pick(self.targets),
         )

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
-from scdepth_tf.data import folder, kitti
+from scdepth_tf.data import folder, kitti, tfds
 from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
 
-Split = Literal["train", "val", "all"]
+Split = Literal["train", "val", "test", "all"]
+
+_HoldOut = Callable[[tuple[str, ...], Split], tuple[tuple[str, ...], bool]]
+"""Names and a side to the names on it, and whether they are one recording
+that is still to be split in time."""
 
 
 def open_scenes(
@@ -23,18 +28,21 @@ def open_scenes(
     validation_fraction: float = 0.1,
     seed: int = 0,
 ) -> list[Scene]:
-    """Opens a KITTI raw root or a folder of scenes, and checks its files.
+    """Opens a KITTI raw root, a folder of scenes or a TFDS dataset.
 
     train.txt and val.txt decide the split where they exist; with val.txt
     alone every other scene trains. Without val.txt the recordings are ranked
     by the SHA-256 of seed and name, and the first `validation_fraction` of
     them, at least one, validate; both cameras of a KITTI drive are one
     recording. A single recording is split in time: its last frames validate.
+    A TFDS dataset brings its splits; where it has no "val", its "train" is
+    split the same way.
 
     Args:
-        path: the folder, in the layout of `data.folder` or `data.kitti`; one
-            scene or one drive is fine too.
-        split: the side to open, or all scenes.
+        path: the folder, in the layout of `data.folder` or `data.kitti` (one
+            scene or one drive is fine too), or `tfds:NAME` (see `data.tfds`).
+        split: the side to open, or all scenes but those of a test split; only
+            TFDS datasets have one.
         scenes: keep only the scenes with these names or, where no name is
             equal, those whose name contains the pattern ("0023",
             "drive_00*/image_02").
@@ -46,28 +54,20 @@ def open_scenes(
         FileNotFoundError: a file or folder that should be there is not.
         ValueError: the data cannot be used; the line says why.
     """
-    root = Path(path)
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"{root}: no such folder; give a folder of scenes or a KITTI raw "
-            "root"
-        )
     if split not in get_args(Split):
-        raise ValueError(f"split is {split!r}; give train, val or all")
+        raise ValueError(f"split is {split!r}; give train, val, test or all")
     if not 0 < validation_fraction < 1:
         raise ValueError(
             f"validation_fraction is {validation_fraction:g}; give a number "
             "between 0 and 1"
         )
-    folders, open_folder = _find(root)
     patterns = (scenes,) if isinstance(scenes, str) else scenes
-    names = _matching(tuple(folders), patterns, root)
-    if split != "all":
-        names, only_recording = _side(
-            root, names, split, validation_fraction, seed
-        )
-    opened = [open_folder(folders[name], name) for name in names]
-    if split != "all" and only_recording:
+    hold_out = functools.partial(
+        _hold_out, fraction=validation_fraction, seed=seed
+    )
+    open_side = _open_stored if tfds.is_tfds(path) else _open_in_folder
+    opened, only_recording = open_side(path, split, patterns, hold_out)
+    if split in ("train", "val") and only_recording:
         opened = [
             _split_in_time(scene, split, validation_fraction)
             for scene in opened
@@ -88,6 +88,82 @@ def spread_images(scenes: Sequence[Scene], count: int) -> Iterator[np.ndarray]:
         yield scene.image(index)
 
 
+def held_out(
+    recordings: Iterable[str], fraction: float = 0.1, seed: int = 0
+) -> tuple[str, ...]:
+    """The recordings that validate: at least one, and not all.
+
+    They are ranked by the SHA-256 of seed and name, so that neither their
+    order nor Python's hashing has a say.
+    """
+
+    def rank(name: str) -> bytes:
+        return hashlib.sha256(f"{seed}:{name}".encode()).digest()
+
+    ranked = sorted(set(recordings), key=rank)
+    count = min(max(1, round(fraction * len(ranked))), len(ranked) - 1)
+    return tuple(ranked[:count])
+
+
+def _open_in_folder(
+    path: str | Path,
+    split: Split,
+    patterns: Sequence[str],
+    hold_out: _HoldOut,
+) -> tuple[list[Scene], bool]:
+    """Scenes of a split, and whether they are one recording that is still to
+    be split in time.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"{root}: no such folder; give a folder of scenes, a KITTI raw "
+            "root or tfds:NAME"
+        )
+    if split == "test":
+        raise ValueError(
+            f"{root}: a folder has no test split; give train, val or all"
+        )
+    folders, open_folder = _find(root)
+    names = _matching(tuple(folders), patterns, str(root))
+    only_recording = False
+    if split != "all":
+        names, only_recording = _side(root, names, split, hold_out)
+    return [open_folder(folders[name], name) for name in names], only_recording
+
+
+def _open_stored(
+    path: str | Path,
+    split: Split,
+    patterns: Sequence[str],
+    hold_out: _HoldOut,
+) -> tuple[list[Scene], bool]:
+    """The same of a TFDS dataset."""
+    stored = tfds.open_dataset(str(path))
+    if split == "all":
+        found = [
+            scene
+            for side in ("train", "val")
+            for scene in stored.get(side, {}).values()
+        ]
+        names = _matching(
+            tuple(dict.fromkeys(scene.name for scene in found)),
+            patterns,
+            str(path),
+        )
+        return [scene for scene in found if scene.name in names], False
+    side = "train" if split == "val" and "val" not in stored else split
+    if side not in stored:
+        raise ValueError(
+            f"{path}: has no split {split}; it has {', '.join(stored)}"
+        )
+    names = _matching(tuple(stored[side]), patterns, str(path))
+    only_recording = False
+    if split != "test" and "val" not in stored:
+        names, only_recording = hold_out(names, split)
+    return [stored[side][name] for name in names], only_recording
+
+
 def _find(
     root: Path,
 ) -> tuple[dict[str, Path], Callable[[Path, str], Scene]]:
@@ -104,7 +180,7 @@ def _find(
 
 
 def _matching(
-    names: tuple[str, ...], patterns: Sequence[str], root: Path
+    names: tuple[str, ...], patterns: Sequence[str], origin: str
 ) -> tuple[str, ...]:
     """The names that some pattern selects; all without patterns."""
     if not patterns:
@@ -116,7 +192,7 @@ def _matching(
         ]
         if not found:
             raise ValueError(
-                f"{root}: no scene matches {pattern!r}; there are "
+                f"{origin}: no scene matches {pattern!r}; there are "
                 f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
             )
         chosen.update(found)
@@ -126,9 +202,8 @@ def _matching(
 def _side(
     root: Path,
     names: tuple[str, ...],
-    split: Literal["train", "val"],
-    validation_fraction: float,
-    seed: int,
+    split: Split,
+    hold_out: _HoldOut,
 ) -> tuple[tuple[str, ...], bool]:
     """Names on one side of the split, and whether they are one recording that
     is still to be split in time.
@@ -143,11 +218,7 @@ def _side(
     if train is not None:
         names = tuple(name for name in names if name in {*train, *(val or ())})
     if val is None:
-        recordings = {_recording(name) for name in names}
-        if len(recordings) == 1:
-            return names, True
-        held_out = _held_out(recordings, validation_fraction, seed)
-        val = tuple(name for name in names if _recording(name) in held_out)
+        return hold_out(names, split)
     side = tuple(name for name in names if (name in val) == (split == "val"))
     if not side:
         raise ValueError(
@@ -157,25 +228,29 @@ def _side(
     return side, False
 
 
+def _hold_out(
+    names: tuple[str, ...], split: Split, fraction: float, seed: int
+) -> tuple[tuple[str, ...], bool]:
+    """As `_side`, where no list decides."""
+    recordings = {_recording(name) for name in names}
+    if len(recordings) == 1:
+        return names, True
+    val = held_out(recordings, fraction, seed)
+    return (
+        tuple(
+            name
+            for name in names
+            if (_recording(name) in val) == (split == "val")
+        ),
+        False,
+    )
+
+
 def _recording(name: str) -> str:
     """Cameras of one KITTI drive (…/image_02, …/image_03) are one
     recording.
     """
     return name.rpartition("/image_")[0] or name
-
-
-def _held_out(
-    recordings: set[str], fraction: float, seed: int
-) -> tuple[str, ...]:
-    """Recordings for validation: independent of order and of Python's
-    hashing.
-    """
-
-    def rank(name: str) -> bytes:
-        return hashlib.sha256(f"{seed}:{name}".encode()).digest()
-
-    count = min(max(1, round(fraction * len(recordings))), len(recordings) - 1)
-    return tuple(sorted(recordings, key=rank)[:count])
 
 
 def _split_in_time(

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import numpy as np
+from tqdm import tqdm
+
+from scdepth_tf.data import images, motion
 from scdepth_tf.data.scene import Scene
 
 
@@ -24,17 +29,18 @@ class Triplet(NamedTuple):
 def triplets(scenes: Sequence[Scene], stride: int = 1) -> list[Triplet]:
     """Every frame that has neighbours `stride` frames before and after it.
 
-    A triplet never spans two scenes, nor a gap in numbered frames (KITTI).
+    A triplet never spans two scenes, nor a gap in numbered frames (KITTI);
+    where a scene names its `targets`, it is one of them.
 
     Raises:
-        ValueError: a scene is shorter than 2·stride + 1 frames, or no frame
-            has both neighbours.
+        ValueError: a scene without named targets is shorter than 2·stride + 1
+            frames, or no frame has both neighbours.
     """
     if stride < 1:
         raise ValueError(f"stride is {stride}; give 1 or more frames")
     found = []
     for index, scene in enumerate(scenes):
-        if len(scene) < 2 * stride + 1:
+        if len(scene) < 2 * stride + 1 and scene.targets is None:
             raise ValueError(
                 f"{scene.name}: {len(scene)} frames, but a stride of {stride} "
                 f"needs {2 * stride + 1}; lower the stride or leave the scene "
@@ -44,6 +50,7 @@ def triplets(scenes: Sequence[Scene], stride: int = 1) -> list[Triplet]:
             Triplet(index, target, (target - stride, target + stride))
             for target in range(stride, len(scene) - stride)
             if _is_gapless(scene, target, stride)
+            and (scene.targets is None or scene.targets[target])
         ]
     if not found:
         raise ValueError(
@@ -54,6 +61,46 @@ def triplets(scenes: Sequence[Scene], stride: int = 1) -> list[Triplet]:
             else "no scenes given; open some first"
         )
     return found
+
+
+def triplets_that_move(
+    scenes: Sequence[Scene], found: Sequence[Triplet]
+) -> list[Triplet]:
+    """The triplets whose target differs from both neighbours by motion, not
+    by noise alone (`motion.is_static`). Reads every frame once, reduced.
+    """
+    needed = sorted(
+        {
+            (item.scene, index)
+            for item in found
+            for index in (item.target, *item.sources)
+        }
+    )
+
+    def read(key: tuple[int, int]) -> np.ndarray:
+        scene, index = key
+        return images.load_thumbnail(scenes[scene].frames[index], motion.WIDTH)
+
+    with ThreadPoolExecutor() as pool:
+        thumbnails = tqdm(
+            pool.map(read, needed),
+            "looking for static frames",
+            total=len(needed),
+            unit="frame",
+            disable=len(needed) < 1000,
+        )
+        thumbnail = dict(zip(needed, thumbnails, strict=True))
+    return [
+        item
+        for item in found
+        if not any(
+            motion.is_static(
+                thumbnail[item.scene, item.target],
+                thumbnail[item.scene, source],
+            )
+            for source in item.sources
+        )
+    ]
 
 
 def _is_gapless(scene: Scene, target: int, stride: int) -> bool:

@@ -152,5 +152,5 @@ def test_impossible_fraction_is_refused(fraction, ten_streets):
 
 
 def test_unknown_split_is_refused(ten_streets):
-    with pytest.raises(ValueError, match="split is 'test'; give train, val"):
-        open_scenes(ten_streets, "test")
+    with pytest.raises(ValueError, match="split is 'tests'; give train, val"):
+        open_scenes(ten_streets, "tests")
