@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -216,6 +217,10 @@ def test_export_writes_a_file_that_lite_runs(trained, tmp_path, scheme):
     assert (depth > 0).all()
 
 
+@pytest.mark.skipif(
+    "SCDEPTH_SLOW_TESTS" not in os.environ,
+    reason="compiles for minutes; set SCDEPTH_SLOW_TESTS to run it",
+)
 def test_learned_focal_lengths_are_part_of_the_run(tmp_path):
     folder = streets.write_folder(tmp_path / "data")
     command = ["train", str(folder), "--out", str(tmp_path / "run"), *TINY]
