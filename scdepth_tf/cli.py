@@ -159,7 +159,7 @@ class Export:
             run.config.data.image_size,
             quantize=self.quantize,
             calibration=calibration,
-            metadata={"training_data": Path(run.training_data).name},
+            metadata={"training_data": data.short_name(run.training_data)},
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
 

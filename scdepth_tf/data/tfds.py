@@ -40,6 +40,14 @@ def absolute(path: str | os.PathLike) -> str:
     return f"{PREFIX}{folder.resolve()}" if folder.is_dir() else name
 
 
+def short_name(path: str | os.PathLike) -> str:
+    """What to call data in a description, without where they lie."""
+    name = os.fspath(path)
+    if not is_tfds(name):
+        return Path(name).name
+    return "/".join(Path(name.removeprefix(PREFIX)).parts[-3:])
+
+
 def open_dataset(name: str) -> dict[str, dict[str, Scene]]:
     """The scenes of each split that the dataset has, by their names.
 
