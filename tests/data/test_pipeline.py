@@ -200,7 +200,10 @@ def test_augmented_images_agree_with_their_intrinsics(make_scene):
     augmented image tells fx, cx, fy, cy and the flip."""
     folder = make_scene(frames=18, size=(96, 192))
     u, v = np.meshgrid(np.arange(192), np.arange(96))
-    ramps = np.stack([u, v, 0 * u], axis=-1).astype(np.uint8)
+    # As steep as bytes allow: each is rounded to a grey level.
+    steep = np.array([255 / 191, 255 / 95])
+    ramps = np.stack([u * steep[0], v * steep[1], 0 * u], axis=-1)
+    ramps = np.rint(ramps).astype(np.uint8)
     for frame in folder.glob("*.png"):
         Image.fromarray(ramps).save(frame)
     K = np.array([[100.0, 0, 90], [0, 120, 40], [0, 0, 1]])
@@ -213,8 +216,8 @@ def test_augmented_images_agree_with_their_intrinsics(make_scene):
         batches["frames"], batches["intrinsics"], strict=True
     ):
         target = frames[0, 2:-2, 2:-2] * 255
-        columns = target[..., 0].mean(axis=0)  # u of the file
-        rows = target[..., 1].mean(axis=1)  # v of the file
+        columns = target[..., 0].mean(axis=0) / steep[0]  # u of the file
+        rows = target[..., 1].mean(axis=1) / steep[1]  # v of the file
         x = (columns - K[0, 2]) / K[0, 0]
         if x[0] > x[-1]:
             flips += 1
@@ -223,7 +226,7 @@ def test_augmented_images_agree_with_their_intrinsics(make_scene):
         fx, cx = np.polyfit(x, np.arange(2, 62), 1)
         fy, cy = np.polyfit(y, np.arange(2, 30), 1)
         np.testing.assert_allclose(
-            found[[0, 1, 0, 1], [0, 1, 2, 2]], [fx, fy, cx, cy], atol=0.06
+            found[[0, 1, 0, 1], [0, 1, 2, 2]], [fx, fy, cx, cy], atol=0.1
         )
     assert 2 < flips < 14
 
