@@ -138,7 +138,7 @@ class Export:
                 scenes=() if self.calibration_data else run.scenes,
             )
             calibration = data.spread_images(scenes, 100)
-        metadata = {"training_data": Path(run.training_data).name}
+        metadata = {"training_data": data.short_name(run.training_data)}
         if run.config.model.learn_focal_length != "off":
             metadata["cameras"] = runs.read_cameras(run)
         path = export.export_tflite(

@@ -109,8 +109,8 @@ def train(
                 *callbacks,
             ],
         )
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        # The graph's decoder does not say which file it could not read.
+    except tf.errors.InvalidArgumentError as error:
+        # It is buried in a trace, and perhaps not the only one.
         frames = [
             frame
             for scene in train_scenes + val_scenes

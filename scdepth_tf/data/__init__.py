@@ -14,12 +14,13 @@ from scdepth_tf.data.images import (
 from scdepth_tf.data.motion import frame_change
 from scdepth_tf.data.scene import Scene
 from scdepth_tf.data.scenes import open_scenes, spread_images
-from scdepth_tf.data.tfds import absolute
+from scdepth_tf.data.tfds import absolute, short_name
 from scdepth_tf.data.triplets import Triplet, triplets, triplets_that_move
 
 __all__ = [
     "open_scenes",
     "absolute",
+    "short_name",
     "Scene",
     "triplets",
     "Triplet",

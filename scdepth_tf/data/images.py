@@ -6,6 +6,7 @@ numpy and Pillow only: what trains decodes in the graph (`pipeline`).
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import zipfile
 import zlib
@@ -42,6 +43,44 @@ def load_image(path: str | Path | PackedFile) -> np.ndarray:
     """
     with _opened(path) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def load_cut(
+    file: Path | PackedFile | BinaryIO,
+    image_size: tuple[int, int],
+    zoom: Sequence[float] = (1.0, 1.0),
+    offset: Sequence[float] = (0.0, 0.0),
+) -> np.ndarray:
+    """Resizes an image to `image_size`·zoom and cuts `image_size` out, in one
+    interpolation (antialiased bilinear), as `augment.resample`.
+
+    Args:
+        file: image file.
+        image_size: height and width of the result.
+        zoom: along y and x, 1 or more; fractions of pixels count.
+        offset: along y and x, position of the cut-out in [0, 1].
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        ValueError: the file is missing, truncated or no image.
+    """
+    try:
+        with _opened(file) as image:
+            size = np.array([image.height, image.width], np.float64)
+            cut = size / zoom
+            top, left = (size - cut) * offset
+            return np.asarray(
+                image.convert("RGB").resize(
+                    image_size[::-1],
+                    Image.Resampling.BILINEAR,
+                    (left, top, left + cut[1], top + cut[0]),
+                )
+            )
+    except FileNotFoundError as error:
+        # tf.data calls it "unknown"; of a ValueError it passes on the kind.
+        raise ValueError(str(error)) from None
 
 
 def load_thumbnail(path: str | Path | PackedFile, width: int) -> np.ndarray:
@@ -209,11 +248,16 @@ def _has_end_marker(file: BinaryIO, image_format: str | None) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: str | Path | PackedFile) -> Iterator[Image.Image]:
+def _opened(
+    path: str | Path | PackedFile | BinaryIO,
+) -> Iterator[Image.Image]:
     """The image in a file; a failure inside the block is the file's."""
     try:
-        with _as_file(path).open("rb") as file, Image.open(file) as image:
-            yield image
+        with (
+            path if isinstance(path, io.IOBase) else _as_file(path).open("rb")
+        ) as file:
+            with Image.open(file) as image:
+                yield image
     except FileNotFoundError:
         raise FileNotFoundError(_missing(path)) from None
     except _UNREADABLE as error:

@@ -37,7 +37,15 @@ def absolute(path: str | os.PathLike) -> str:
     if not is_tfds(name):
         return str(Path(name).resolve())
     folder = Path(name.removeprefix(PREFIX))
-    return f"{PREFIX}{folder.resolve()}" if folder.is_dir() else name
+    return f"{PREFIX}{folder.resolve()}" if _is_version(folder) else name
+
+
+def short_name(path: str | os.PathLike) -> str:
+    """What to call data in a description, without where they lie."""
+    name = os.fspath(path)
+    if not is_tfds(name):
+        return Path(name).name
+    return "/".join(Path(name.removeprefix(PREFIX)).parts[-3:])
 
 
 def open_dataset(name: str) -> dict[str, dict[str, Scene]]:
@@ -74,7 +82,7 @@ def _open_builder(name: str) -> tensorflow_datasets.core.DatasetBuilder:
         ) from error
     wanted = name.removeprefix(PREFIX)
     try:
-        if Path(wanted).is_dir():
+        if _is_version(Path(wanted)):
             return tfds.builder_from_directory(wanted)
         return tfds.core.read_only_builder.builder_from_files(wanted)
     except (ValueError, FileNotFoundError) as error:
@@ -83,6 +91,11 @@ def _open_builder(name: str) -> tensorflow_datasets.core.DatasetBuilder:
             "(TFDS_DATA_DIR); build it (python -m tfds_kitti --help), or name "
             "the folder of one version: tfds:FOLDER"
         ) from error
+
+
+def _is_version(folder: Path) -> bool:
+    """Whether it is a built dataset, not a folder that is called like one."""
+    return (folder / "dataset_info.json").is_file()
 
 
 def _scenes(shards: Iterable[Path], name: str) -> dict[str, Scene]:

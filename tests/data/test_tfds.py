@@ -190,3 +190,9 @@ def test_names_hold_in_another_folder(packed, monkeypatch, tmp_path):
     assert data.absolute(f"tfds:{folder.rpartition('/')[2]}") == packed
     assert data.absolute("tfds:kitti_raw/full") == "tfds:kitti_raw/full"
     assert data.absolute(".") == folder.rpartition("/")[0]
+
+
+def test_description_says_nothing_of_where_data_lie(packed):
+    assert data.short_name(packed) == "video_sequences/full/1.0.0"
+    assert data.short_name("tfds:kitti_raw/full") == "kitti_raw/full"
+    assert data.short_name("/home/me/kitti_raw") == "kitti_raw"
