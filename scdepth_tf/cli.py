@@ -91,10 +91,14 @@ class Train:
     root."""
 
     out: Path
-    """Run directory to make."""
+    """Run directory to make. After a kill, the same command goes on."""
 
     scenes: tuple[str, ...] = ()
     """Names or patterns of scenes to use; all by default."""
+
+    snapshot_minutes: float = 10.0
+    """At most this much work is lost in a kill; an epoch ends with a snapshot,
+    too."""
 
     config: Annotated[TrainConfig, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=TrainConfig
@@ -104,7 +108,13 @@ class Train:
         """Train."""
         from scdepth_tf.train import train
 
-        train(self.data, self.out, self.config, self.scenes)
+        train(
+            self.data,
+            self.out,
+            self.config,
+            self.scenes,
+            snapshot_minutes=self.snapshot_minutes,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
