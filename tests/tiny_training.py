@@ -81,7 +81,7 @@ def start(data, out, *options):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.tiny_training"])
     arguments = ["train", str(data), "--out", str(out), *COMMAND, *options]
-    process = context.Process(target=_train, args=(arguments,))
+    process = context.Process(target=_train, args=(arguments, log_of(out)))
     process.start()
     return process
 
@@ -90,9 +90,17 @@ def finish(data, out, *options):
     """Train to the end; the exit code must be 0."""
     process = start(data, out, *options)
     process.join()
-    assert process.exitcode == 0
+    assert process.exitcode == 0, log_of(out).read_text()
 
 
-def _train(arguments):
+def log_of(out):
+    """What all processes that trained `out` said."""
+    return out.with_name(f"{out.name}.log")
+
+
+def _train(arguments, log):
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     runs.build_model = tiny_networks
     os._exit(cli.main(arguments))
