@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -205,6 +206,158 @@ class Progress(keras.callbacks.Callback):
         """Leave the bar as it is, unless there is more to come."""
         if self._bar.n >= self._steps or self.model.stop_training:
             self._bar.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class Monitor:
+    """One way to collapse, as the metrics of a training show it."""
+
+    metric: str
+    """Name in the logs."""
+
+    below: float = -np.inf
+    """Alarm where the metric is less than this,"""
+
+    above: float = np.inf
+    """or more than this."""
+
+    per_step: bool = False
+    """The metric is a count, to be taken as a share of the steps."""
+
+    warning: str = ""
+    """What it means, likely causes, remedies; {:.2g} is the figure."""
+
+    def alarms(self, figure: float) -> bool:
+        """Whether a figure is beyond the threshold."""
+        return not self.below <= figure <= self.above
+
+
+MONITORS = (
+    Monitor(
+        "bad_input",
+        above=0.0,
+        per_step=True,
+        warning="NaN or infinity in frames or intrinsics ({:.2g} of the "
+        "batches); these steps are skipped. Look for nan in cam.txt, and in "
+        "what your own pipeline divides by",
+    ),
+    Monitor(
+        "skipped",
+        above=0.1,
+        per_step=True,
+        warning="{:.2g} of the steps are skipped, because their gradient is "
+        "not finite. Training diverges: lower --learning-rate, or set "
+        "--clip-norm 1",
+    ),
+    Monitor(
+        "depth_mean",
+        above=30.0,
+        warning="depth explodes (mean {:.2g} scene units, of 100 at most). "
+        "Likely a camera that stands still or only turns, wrong intrinsics, "
+        "or a learning rate too high: check cam.txt, drop such frames "
+        "(scdepth prepare), lower --learning-rate",
+    ),
+    Monitor(
+        "depth_spread",
+        below=0.02,
+        warning="depth is nearly constant (std / mean {:.2g} in an image). "
+        "Likely wrong intrinsics, too little motion, or too much smoothing: "
+        "check cam.txt, raise --data.stride, lower --loss.smoothness-weight "
+        "or --learning-rate",
+    ),
+    Monitor(
+        "valid",
+        below=0.1,
+        warning="the masks are nearly empty: {:.2g} of the pixels are seen in "
+        "both frames, the predicted motion moves the others out of the "
+        "picture. Likely wrong intrinsics (of another image size?) or frames "
+        "too far apart: check cam.txt, lower --data.stride or --learning-rate",
+    ),
+    Monitor(
+        "motion_spread",
+        below=2e-4,
+        warning="the pose is frozen: the same motion, within {:.2g} radians or "
+        "depths, for every pair of frames. Likely a camera that stands still, "
+        "a frame gap too small, or a pose network that died of a learning "
+        "rate too high: raise --data.stride, drop such frames (scdepth "
+        "prepare), lower --learning-rate",
+    ),
+    Monitor(
+        "auto_mask",
+        below=0.02,
+        warning="the masks are nearly empty: only {:.2g} of the pixels are "
+        "explained better by the warped neighbour than by the neighbour as "
+        "it is. Likely a static camera or a frame gap too small: raise "
+        "--data.stride, drop such frames (scdepth prepare)",
+    ),
+)
+"""Thresholds are far outside of what healthy trainings show. What comes later
+often follows from what comes before, and keeps silent then."""
+
+
+class Watch(keras.callbacks.Callback):
+    """Warns when training collapses: once, until it recovers.
+
+    Looks at the running means of the epoch every 100 steps and at its end.
+    Works with `fit` of any script.
+
+    Args:
+        monitors: what to look for.
+    """
+
+    _EVERY = 100
+
+    def __init__(self, monitors: Sequence[Monitor] = MONITORS):
+        super().__init__()
+        self._monitors = monitors
+        self._steps = 0
+        self._warned: set[str] = set()
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Metrics start anew."""
+        self._steps = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Do not wait for the end of a long epoch."""
+        self._steps += 1
+        if self._steps % self._EVERY == 0:
+            self._look(f"step {self._steps}", logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Look at the means of the whole epoch."""
+        self._look(f"epoch {epoch + 1}", logs or {})
+
+    def _look(self, when: str, logs: Mapping[str, float]) -> None:
+        silent = False
+        for monitor in self._monitors:
+            figure = self._figure(monitor, logs)
+            if figure is None or not monitor.alarms(figure):
+                self._warned.discard(monitor.metric)
+                continue
+            if monitor.metric not in self._warned and not silent:
+                self._warned.add(monitor.metric)
+                _LOG.warning(
+                    "%s: %s [%s]",
+                    when,
+                    monitor.warning.format(figure),
+                    monitor.metric,
+                )
+            silent = silent or not monitor.per_step
+
+    def _figure(
+        self, monitor: Monitor, logs: Mapping[str, float]
+    ) -> float | None:
+        """None where the logs cannot tell."""
+        if monitor.metric not in logs or not self._steps:
+            return None
+        figure = float(logs[monitor.metric])
+        if monitor.metric == "skipped":  # what NaN input explains is not news
+            figure -= float(logs.get("bad_input", 0.0))
+        if monitor.per_step:
+            return figure / self._steps
+        # Means over no step that counts are zero, and mean nothing.
+        all_skipped = logs.get("skipped", 0.0) >= self._steps
+        return None if all_skipped else figure
 
 
 def _spread_out(samples: list[Callable], count: int) -> list[Callable]:

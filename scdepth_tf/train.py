@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from scdepth_tf import data, resume, runs
-from scdepth_tf.callbacks import DepthValidation, KeepRun, Progress
+from scdepth_tf.callbacks import DepthValidation, KeepRun, Progress, Watch
 from scdepth_tf.config import TrainConfig
 
 _LOG = logging.getLogger(__name__)
@@ -113,6 +113,7 @@ def train(
                 # Before the others: it adds what they record and choose by.
                 DepthValidation(val_scenes, config.data.image_size),
                 keep,
+                Watch(),
                 *([Progress(config, state.step)] if progress else []),
                 *callbacks,
             ],
