@@ -25,6 +25,7 @@ _HOME = {
     "evaluate_depth": "scdepth_tf.evaluate",
 }
 _MODULES = (
+    "callbacks",
     "config",
     "data",
     "evaluate",

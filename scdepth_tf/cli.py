@@ -7,6 +7,7 @@ the help) with a `run` that calls the library.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import logging
 import os
@@ -17,7 +18,13 @@ from typing import Annotated, Literal
 import tyro
 
 from scdepth_tf.cli_evaluate import Evaluate
-from scdepth_tf.config import PrepareConfig, TrainConfig
+from scdepth_tf.config import (
+    RECIPES,
+    PrepareConfig,
+    TrainConfig,
+    read_config,
+    recipe,
+)
 
 Folder = tyro.conf.Positional[Path]
 
@@ -91,12 +98,23 @@ class Train:
     or tfds:NAME/CONFIG."""
 
     out: Path
-    """Run directory to make."""
+    """Run directory to make. After a kill, the same command goes on."""
 
     scenes: tuple[str, ...] = ()
     """Names or patterns of scenes to use; all by default."""
 
-    config: Annotated[TrainConfig, tyro.conf.arg(name="")] = dataclasses.field(
+    snapshot_minutes: float = 10.0
+    """At most this much work is lost in a kill; an epoch ends with a snapshot,
+    too."""
+
+    recipe: Literal[*RECIPES] | None = None
+    """Start from a named recipe; `--recipe NAME --help` shows its values."""
+
+    config: Path | None = None
+    """Start from a JSON file: a run's config.json, or some of the choices. The
+    other options beat it."""
+
+    choices: Annotated[TrainConfig, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=TrainConfig
     )
 
@@ -104,7 +122,13 @@ class Train:
         """Train."""
         from scdepth_tf.train import train
 
-        train(self.data, self.out, self.config, self.scenes)
+        train(
+            self.data,
+            self.out,
+            self.choices,
+            self.scenes,
+            snapshot_minutes=self.snapshot_minutes,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,18 +178,11 @@ class Export:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code."""
-    command = tyro.extras.subcommand_cli_from_dict(
-        {
-            "demo": Demo,
-            "prepare": Prepare,
-            "train": Train,
-            "evaluate": Evaluate,
-            "export": Export,
-        },
-        prog="scdepth",
-        description="Self-supervised, scale-consistent depth from video.",
-        args=arguments,
-    )
+    try:
+        command = _parse(sys.argv[1:] if arguments is None else arguments)
+    except (ValueError, FileNotFoundError) as error:
+        sys.stderr.write(f"scdepth: {error}\n")
+        return 1
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # TensorFlow's own start-up chatter, before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -178,3 +195,40 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("scdepth: interrupted\n")
         return 130
     return 0
+
+
+def _parse(arguments: list[str]) -> Demo | Prepare | Train | Evaluate | Export:
+    train = tyro.conf.subcommand("train")
+    if arguments[:1] == ["train"]:
+        start = _starting_point(arguments[1:])
+        train = tyro.conf.subcommand(
+            "train",
+            default=Train(tyro.MISSING, tyro.MISSING, choices=start),
+        )
+    return tyro.cli(
+        Annotated[Demo, tyro.conf.subcommand("demo")]
+        | Annotated[Prepare, tyro.conf.subcommand("prepare")]
+        | Annotated[Train, train]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Export, tyro.conf.subcommand("export")],
+        prog="scdepth",
+        description="Self-supervised, scale-consistent depth from video.",
+        args=arguments,
+    )
+
+
+def _starting_point(options: list[str]) -> TrainConfig:
+    """What --recipe or --config say; the options are read over it."""
+    first = argparse.ArgumentParser(
+        "scdepth train", add_help=False, allow_abbrev=False
+    )
+    first.add_argument("--recipe")
+    first.add_argument("--config")
+    given, _ = first.parse_known_args(options)
+    if given.recipe and given.config:
+        raise ValueError(
+            "--recipe and --config both say where to start; give one of them"
+        )
+    if given.config:
+        return read_config(given.config)
+    return recipe(given.recipe) if given.recipe else TrainConfig()

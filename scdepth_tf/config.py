@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import difflib
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 
@@ -214,39 +218,192 @@ class TrainConfig:
     """Weights, data order, augmentation and split."""
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
-        """The config of a run's config.json.
+    def from_dict(
+        cls, values: Mapping[str, Any], base: TrainConfig | None = None
+    ) -> TrainConfig:
+        """The config of nested plain values, as JSON has them.
+
+        Args:
+            values: `{"learning_rate": 2e-4, "data": {"stride": 2}}`, for
+                instance.
+            base: what holds where `values` says nothing; the defaults.
 
         Raises:
-            ValueError: a key that this version does not know.
+            ValueError: a key that this version does not know, or a value
+                that its field does not take.
         """
-        sections = {
-            "model": ModelConfig,
-            "loss": LossConfig,
-            "data": DataConfig,
-        }
-        fields = {
-            key: _section(sections[key], value) if key in sections else value
-            for key, value in values.items()
-        }
-        return _section(cls, fields)
+        return _replaced(base or cls(), values, "")
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, for JSON."""
         return dataclasses.asdict(self)
 
 
-def _section(kind: type, values: Mapping[str, Any]) -> Any:
-    known = {field.name for field in dataclasses.fields(kind)}
-    for key in values:
-        if key not in known:
-            raise ValueError(
-                f"{kind.__name__} has no field {key!r}; it has "
-                f"{', '.join(sorted(known))}"
-            )
-    return kind(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in values.items()
-        }
+def read_config(
+    path: str | Path, base: TrainConfig | None = None
+) -> TrainConfig:
+    """The config of a JSON file: a run's config.json, whose data and scenes
+    are passed over, or the choices alone, some or all of them.
+
+    Args:
+        path: the file.
+        base: what holds where the file says nothing; the defaults.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not JSON or no config.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict) and isinstance(values.get("config"), dict):
+            values = values["config"]
+        return TrainConfig.from_dict(values, base)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+_KITTI = TrainConfig(
+    model=ModelConfig(reverse_pose="network"),
+    data=DataConfig(image_size=(256, 832), color_jitter=0.0),
+    batch_size=4,
+    epochs=200,
+    steps_per_epoch=1000,
+    learning_rate=1e-4,
+)
+"""SC-SfMLearner-Release, train_resnet18_depth_256.sh; except that it starts
+its encoders from ImageNet weights."""
+
+RECIPES: dict[str, TrainConfig] = {
+    "kitti_resnet18": _KITTI,
+    "kitti_resnet50": dataclasses.replace(
+        _KITTI,
+        model=ModelConfig(depth_encoder="resnet50", reverse_pose="network"),
+    ),
+    # For devices: half the cost a step, one partition of int8 kernels.
+    "kitti_lite0": dataclasses.replace(
+        _KITTI,
+        model=ModelConfig(
+            depth_encoder="efficientnet_lite0",
+            decoder="mobile",
+            pose_encoder="efficientnet_lite0",
+            encoder_weights="imagenet",
+        ),
+        data=DataConfig(image_size=(256, 832)),
+    ),
+    # Size and batch of the published NYU training; it counts whole epochs of
+    # rectified pairs, where this one takes video.
+    "indoor_resnet18": dataclasses.replace(
+        _KITTI,
+        data=DataConfig(image_size=(256, 320), color_jitter=0.0),
+        batch_size=16,
+        epochs=50,
+    ),
+    # Little footage, any camera of about 16:9, one small graphics card.
+    "own_video": TrainConfig(
+        model=ModelConfig(
+            depth_encoder="efficientnet_lite0",
+            decoder="mobile",
+            pose_encoder="efficientnet_lite0",
+            encoder_weights="imagenet",
+        ),
+        data=DataConfig(image_size=(256, 448)),
+        epochs=40,
+        steps_per_epoch=500,
+        learning_rate=2e-4,
+        schedule="cosine",
+    ),
+}
+"""Named starting points; `scdepth train --recipe NAME`."""
+
+
+def recipe(name: str) -> TrainConfig:
+    """A named recipe.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in RECIPES:
+        raise ValueError(
+            f"no recipe {name!r}{_did_you_mean(name, RECIPES)}; there are "
+            f"{', '.join(RECIPES)}"
+        )
+    return RECIPES[name]
+
+
+def _replaced(config: Any, values: Any, prefix: str) -> Any:
+    """A frozen dataclass with nested values replaced, each one checked."""
+    if not isinstance(values, Mapping):
+        raise ValueError(
+            f"{prefix.rstrip('.') or 'the config'} is {values!r}; it should be "
+            "an object of names and values"
+        )
+    hints = typing.get_type_hints(type(config))
+    changes = {}
+    for key, value in values.items():
+        name = prefix + key
+        if key not in hints:
+            known = _field_names(TrainConfig())
+            raise ValueError(f"no choice {name!r}{_did_you_mean(name, known)}")
+        if dataclasses.is_dataclass(hints[key]):
+            changes[key] = _replaced(getattr(config, key), value, f"{name}.")
+        else:
+            changes[key] = _checked(value, hints[key], name)
+    return dataclasses.replace(config, **changes)
+
+
+def _checked(value: Any, hint: Any, name: str) -> Any:
+    """The value as the field's type has it."""
+    if isinstance(value, list):
+        value = tuple(value)
+    if not _fits(value, hint):
+        expected = hint.__name__ if isinstance(hint, type) else str(hint)
+        if typing.get_origin(hint) is Literal:
+            expected = " or ".join(map(repr, typing.get_args(hint)))
+        raise ValueError(f"{name} is {value!r}; it takes {expected}")
+    return float(value) if hint is float else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return value in arguments
+    if typing.get_origin(hint) is tuple:
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(arguments)
+            and all(map(_fits, value, arguments))
+        )
+    if arguments:  # a union
+        return any(_fits(value, argument) for argument in arguments)
+    if hint is float:
+        hint = (int, float)
+    return isinstance(value, hint) and (
+        hint is bool or not isinstance(value, bool)
     )
+
+
+def _field_names(config: Any, prefix: str = "") -> list[str]:
+    """All names, as the command line has them."""
+    names = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        name = prefix + field.name
+        if dataclasses.is_dataclass(value):
+            names += [name, *_field_names(value, f"{name}.")]
+        else:
+            names.append(name)
+    return names
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest known name, with its section or without."""
+    known = list(known)
+    endings = {item.split(".")[-1]: item for item in known}
+    near = difflib.get_close_matches(name, known, 1) or [
+        endings[ending]
+        for ending in difflib.get_close_matches(name.split(".")[-1], endings, 1)
+    ]
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -103,10 +103,12 @@ class SCDepth(keras.Model):
                 "depth_spread",
                 "translation",
                 "rotation",
+                "motion_spread",
                 *(["focal_scale"] if learned_focal_lengths else []),
             )
         }
         self._skipped = keras.metrics.Sum(name="skipped")
+        self._bad_input = keras.metrics.Sum(name="bad_input")
         self.built = True  # both networks are; Keras cannot know
 
     # === The method ===
@@ -134,6 +136,9 @@ class SCDepth(keras.Model):
         # Under tf.distribute the gradients of the replicas are added up.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         scale = self.optimizer.scale_loss(tf.constant(1.0 / replicas))
+        # Input that is not finite must not pass for a gradient of zero.
+        good_input = _is_finite(batch)
+        scale = tf.where(good_input, scale, float("nan"))
         gradients = tape.gradient(
             predictions,
             self.trainable_variables,
@@ -144,6 +149,7 @@ class SCDepth(keras.Model):
         finite = self._apply_if_finite(gradients)
         self._watch(terms, predictions)
         self._skipped.update_state(1.0 - tf.cast(finite, tf.float32))
+        self._bad_input.update_state(1.0 - tf.cast(good_input, tf.float32))
         return self.get_metrics_result()
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -153,6 +159,8 @@ class SCDepth(keras.Model):
             batch["frames"], batch["intrinsics"], predictions
         )
         self._watch(terms, predictions)
+        good_input = _is_finite(batch)
+        self._bad_input.update_state(1.0 - tf.cast(good_input, tf.float32))
         return self.get_metrics_result()
 
     def _predict(self, inputs: Batch, training: bool) -> Predictions:
@@ -162,6 +170,8 @@ class SCDepth(keras.Model):
         BatchNorm statistics are those of the whole snippet.
         """
         frames = inputs["jittered"]
+        # The step is skipped, but running statistics would keep a NaN.
+        frames = tf.where(tf.math.is_finite(frames), frames, 0.0)
         batch, count, height, width = (
             tf.shape(frames)[0],
             frames.shape[1],
@@ -248,7 +258,7 @@ class SCDepth(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """Loss terms and monitors, reset by Keras every epoch."""
-        return [*self._means.values(), self._skipped]
+        return [*self._means.values(), self._skipped, self._bad_input]
 
     def get_config(self) -> dict:
         """Both networks and every choice, for `.keras` files."""
@@ -301,6 +311,8 @@ class SCDepth(keras.Model):
 
     def _watch(self, terms: LossTerms, predictions: Predictions) -> None:
         depth_mean = tf.reduce_mean(predictions.depths)
+        depth_deviations = tf.math.reduce_std(predictions.depths, axis=[2, 3])
+        depth_means = tf.reduce_mean(predictions.depths, axis=[2, 3])
         poses = predictions.forward_poses
         values = {
             "loss": terms.total,
@@ -312,9 +324,10 @@ class SCDepth(keras.Model):
             "self_mask": terms.self_mask_mean,
             "dropped": terms.dropped_fraction,
             "depth_mean": depth_mean,
-            "depth_spread": tf.math.reduce_std(predictions.depths) / depth_mean,
+            "depth_spread": tf.reduce_mean(depth_deviations / depth_means),
             "translation": tf.reduce_mean(tf.norm(poses[..., :3], axis=-1)),
             "rotation": tf.reduce_mean(tf.norm(poses[..., 3:], axis=-1)),
+            "motion_spread": _motion_spread(poses, depth_mean),
         }
         if self.focal_length_scale is not None:
             values["focal_scale"] = tf.reduce_mean(predictions.focal_scales)
@@ -324,6 +337,23 @@ class SCDepth(keras.Model):
             self._means[name].update_state(
                 tf.where(finite, value, 0.0), tf.cast(finite, tf.float32)
             )
+
+
+def _is_finite(batch: Batch) -> tf.Tensor:
+    """Whether a batch holds neither NaN nor infinity."""
+    names = ("frames", "jittered", "intrinsics")
+    return tf.reduce_all(
+        [tf.reduce_all(tf.math.is_finite(batch[name])) for name in names]
+    )
+
+
+def _motion_spread(poses: tf.Tensor, depth_mean: tf.Tensor) -> tf.Tensor:
+    """How much poses [B, N, 6] differ from each other, in radians and mean
+    depths; the earlier and the later neighbour differ where anything moves.
+    """
+    poses = tf.reshape(poses, [-1, 6])
+    motions = tf.concat([poses[:, :3] / depth_mean, poses[:, 3:]], axis=1)
+    return tf.sqrt(tf.reduce_sum(tf.math.reduce_variance(motions, axis=0)))
 
 
 def _refocused(intrinsics: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:

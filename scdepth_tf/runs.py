@@ -3,6 +3,7 @@
 config.json         every choice (TrainConfig) and the data it was run on
 environment.json    versions, machine and command
 history.csv         one line per epoch
+resume/             snapshots from which the same command goes on
 cameras.json        focal lengths, only where they are learnt
 model.weights.h5    weights after the last epoch
 best.weights.h5     weights of the best epoch
@@ -10,11 +11,13 @@ best.weights.h5     weights of the best epoch
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.csv"
+RESUME = "resume"
 CAMERAS = "cameras.json"
 LAST_WEIGHTS = "model.weights.h5"
 BEST_WEIGHTS = "best.weights.h5"
@@ -51,6 +55,66 @@ class Run:
     """Names or patterns it was restricted to; empty: all."""
 
 
+def start_run(
+    folder: str | Path,
+    config: TrainConfig,
+    training_data: str | Path,
+    scenes: Sequence[str] = (),
+) -> Run:
+    """A new run directory, or the one that the same command began.
+
+    Raises:
+        ValueError: the folder cannot be written, or holds another run.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).exists():
+        return create_run(folder, config, training_data, scenes)
+    check_same_run(folder, config, training_data, scenes)
+    run = open_run(folder)
+    if not any((folder / RESUME).glob("*.npz")) and (folder / HISTORY).exists():
+        raise ValueError(
+            f"{folder} already holds a run and no snapshots to continue it "
+            "from; choose another --out"
+        )
+    for leftover in (*folder.glob(".*.partial"), *folder.glob("*/.*.partial")):
+        leftover.unlink()  # of a process that was killed while writing
+    return run
+
+
+def check_same_run(
+    folder: str | Path,
+    config: TrainConfig,
+    training_data: str | Path,
+    scenes: Sequence[str] = (),
+) -> None:
+    """Refuse to continue a run with other choices than it began with.
+
+    Raises:
+        ValueError: `folder` holds a run that differs; the line says in what.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).exists():
+        return
+    run = open_run(folder)
+    theirs = flat(_described(run))
+    ours = flat(
+        _described(
+            Run(folder, config, data.absolute(training_data), tuple(scenes))
+        )
+    )
+    differences = [
+        f"{name} {theirs[name]!r} there, {ours[name]!r} now"
+        for name in ours
+        if ours[name] != theirs[name]
+    ]
+    if differences:
+        raise ValueError(
+            f"{folder} already holds a run with other choices "
+            f"({'; '.join(differences)}); give those to continue it, or "
+            "another --out"
+        )
+
+
 def create_run(
     folder: str | Path,
     config: TrainConfig,
@@ -68,13 +132,8 @@ def create_run(
             f"{folder} already holds a run; choose another --out or delete it"
         )
     run = Run(folder, config, data.absolute(training_data), tuple(scenes))
-    described = {
-        "data": run.training_data,
-        "scenes": run.scenes,
-        "config": config.to_dict(),
-    }
     _write_json(folder / ENVIRONMENT, environment())
-    _write_json(folder / CONFIG, described)
+    _write_json(folder / CONFIG, _described(run))
     return run
 
 
@@ -163,6 +222,30 @@ def build_model(
     )
 
 
+def write_history(run: Run, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write history.csv; a figure that an epoch lacks is nan.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    if not rows:
+        return
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="nan", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(run.folder / HISTORY, text.getvalue())
+
+
+def write_weights(run: Run, model: SCDepth, name: str) -> None:
+    """Write a model's weights to the run directory, whole or not at all."""
+    # Keras insists on the ending, which `replace_file` does not keep.
+    unfinished = run.folder / "partial.weights.h5"
+    model.save_weights(unfinished)
+    unfinished.replace(run.folder / name)
+
+
 def write_cameras(
     run: Run,
     cameras: Sequence[Camera],
@@ -249,6 +332,26 @@ def environment() -> dict[str, object]:
         "packages": versions,
         "command": sys.argv,
     }
+
+
+def _described(run: Run) -> dict[str, object]:
+    return {
+        "data": run.training_data,
+        "scenes": run.scenes,
+        "config": run.config.to_dict(),
+    }
+
+
+def flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested choices under the names that the command line has for them."""
+    named = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            inner = "" if name == "config" else f"{prefix}{name}."
+            named.update(flat(value, inner))
+        else:
+            named[prefix + name] = value
+    return named
 
 
 def _write_json(path: Path, content: object) -> None:

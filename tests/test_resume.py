@@ -1,0 +1,270 @@
+"""A killed training goes on, and ends as if it had never been killed."""
+
+import random
+import re
+import time
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from scdepth_tf import resume, runs
+from scdepth_tf.config import TrainConfig
+from tests import streets, tiny_training
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return streets.write_folder(tmp_path_factory.mktemp("resume") / "data")
+
+
+@pytest.fixture(scope="module")
+def undisturbed_twice(data, tmp_path_factory):
+    """Two runs that nobody killed, the second one with a snapshot at every
+    step, at once: one may well disturb the timing of the other.
+    """
+    folder = tmp_path_factory.mktemp("undisturbed")
+    often = tiny_training.start(
+        data, folder / "often", "--snapshot-minutes", "0"
+    )
+    tiny_training.finish(data, folder / "run")
+    often.join()
+    assert often.exitcode == 0
+    return folder / "run", folder / "often"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(undisturbed_twice):
+    return undisturbed_twice[0]
+
+
+def newest_step(out):
+    steps = [int(p.stem[5:]) for p in (out / "resume").glob("step_*.npz")]
+    return max(steps, default=0)
+
+
+def wait_for(condition, process):
+    """False where the process ended before."""
+    while not condition():
+        if not process.is_alive():
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def kill_when(condition, data, out, delay):
+    """Train until `condition` and `delay` seconds more, then kill -9."""
+    process = tiny_training.start(data, out, "--snapshot-minutes", "0")
+    assert wait_for(condition, process)
+    process.join(delay)
+    process.kill()
+    process.join()
+    assert process.exitcode == -9
+
+
+def contents(run):
+    """Everything that must be equal, bit for bit."""
+    last = max((run / "resume").glob("step_*.npz"))
+    with np.load(last) as arrays:
+        found = {f"{last.name}/{n}": arrays[n].tobytes() for n in arrays.files}
+    for name in (runs.LAST_WEIGHTS, runs.BEST_WEIGHTS):
+        with h5py.File(run / name) as file:
+            file.visititems(
+                lambda path, item, name=name: found.update(
+                    {f"{name}/{path}": item[()].tobytes()}
+                    if isinstance(item, h5py.Dataset)
+                    else {}
+                )
+            )
+    found[runs.HISTORY] = (run / runs.HISTORY).read_bytes()
+    return found
+
+
+def assert_equal_runs(one, other):
+    ours, theirs = contents(one), contents(other)
+    assert len(ours) > 60
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+
+
+def test_killed_six_times_and_continued_equals_undisturbed(
+    data, undisturbed, tmp_path
+):
+    """Model, optimizer, random layers, running means, best weights, history."""
+    out = tmp_path / "run"
+    rng = random.Random(4)
+    total = tiny_training.STEPS * tiny_training.EPOCHS
+    kill_when((out / "config.json").exists, data, out, rng.uniform(0, 1))
+    reached = [newest_step(out)]
+    for step in sorted(rng.sample(range(1, total - 12), 5)):
+        target = max(step, newest_step(out) + 1)
+        kill_when(
+            lambda target=target: newest_step(out) >= target,
+            data,
+            out,
+            rng.uniform(0, 0.02),
+        )
+        reached.append(newest_step(out))
+    tiny_training.finish(data, out)
+    # Starting from scratch each time would end the same way.
+    log = tiny_training.log_of(out).read_text()
+    continued = re.findall(r"going on with .* after step (\d+) of", log)
+    assert [int(step) for step in continued] == [s for s in reached if s]
+    assert total > reached[-1] > reached[1] > 0
+    assert_equal_runs(out, undisturbed)
+    names = {path.name for path in out.iterdir()}
+    assert names == {path.name for path in undisturbed.iterdir()}
+
+
+def test_two_runs_agree_bit_for_bit(undisturbed_twice):
+    """And where the snapshots are taken makes no difference."""
+    assert_equal_runs(*undisturbed_twice)
+
+
+def test_a_finished_run_stays_as_it_is(data, undisturbed):
+    before = contents(undisturbed)
+    tiny_training.finish(data, undisturbed)
+    assert contents(undisturbed) == before
+    assert "is finished" in tiny_training.log_of(undisturbed).read_text()
+
+
+def small_model():
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dropout(0.5, seed=0),
+            keras.layers.Dense(2),
+            keras.layers.BatchNormalization(),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(), "mse", jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def values(model):
+    return [v.numpy() for v in [*model.variables, *model.optimizer.variables]]
+
+
+def assert_same_values(one, other):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture
+def two_snapshots(tmp_path):
+    """After steps 1 and 2 of a training, and the variables at each."""
+    model = small_model()
+    seen = []
+    for step in (1, 2):
+        model.train_on_batch(np.ones((4, 3)), np.zeros((4, 2)))
+        seen.append(values(model))
+        state = resume.TrainingState(step=step, best_score=0.1 + 0.2)
+        resume.save(tmp_path, model, state)
+    return tmp_path, seen
+
+
+def test_a_snapshot_holds_optimizer_and_random_layers(two_snapshots):
+    folder, seen = two_snapshots
+    assert any((a != b).any() for a, b in zip(*seen, strict=True))
+    model = small_model()
+    state = resume.restore(folder, model)
+    assert state == resume.TrainingState(step=2, best_score=0.1 + 0.2)
+    assert_same_values(values(model), seen[1])
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def flip_a_bit(path):
+    """In the middle of an array, where the format notices nothing."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("variable_00000.npy").header_offset
+    content[start + 30 + len("variable_00000.npy") + 128 + 20] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, empty, flip_a_bit])
+def test_a_torn_snapshot_gives_way_to_the_one_before(
+    two_snapshots, damage, caplog
+):
+    folder, seen = two_snapshots
+    damage(folder / "step_000000002.npz")
+    model = small_model()
+    assert resume.restore(folder, model).step == 1
+    assert_same_values(values(model), seen[0])
+    assert "step_000000002.npz is damaged" in caplog.text
+
+
+def test_only_two_snapshots_are_kept(two_snapshots):
+    folder, _ = two_snapshots
+    resume.save(folder, small_model(), resume.TrainingState(step=10))
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["step_000000002.npz", "step_000000010.npz"]
+
+
+def test_damaged_or_foreign_snapshots_are_refused(two_snapshots):
+    folder, _ = two_snapshots
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5)])
+    other.compile(keras.optimizers.Adam(), "mse")
+    other.optimizer.build(other.trainable_variables)
+    with pytest.raises(ValueError, match="other variables"):
+        resume.restore(folder, other)
+    for path in folder.iterdir():
+        cut(path)
+    with pytest.raises(ValueError, match=r"every snapshot .* is damaged"):
+        resume.restore(folder, small_model())
+
+
+def test_other_choices_are_refused_by_name(tmp_path):
+    config = TrainConfig()
+    runs.create_run(tmp_path / "run", config, tmp_path)
+    runs.check_same_run(tmp_path / "run", TrainConfig(), tmp_path)
+    other = TrainConfig.from_dict(
+        {"learning_rate": 3e-4, "data": {"image_size": [64, 96]}}
+    )
+    with pytest.raises(ValueError) as error:
+        runs.check_same_run(tmp_path / "run", other, tmp_path, ("a",))
+    message = str(error.value)
+    assert "learning_rate 0.0001 there, 0.0003 now" in message
+    assert "data.image_size (256, 832) there, (64, 96) now" in message
+    assert "scenes () there, ('a',) now" in message
+    assert "batch_size" not in message
+
+
+def test_changed_frames_are_refused(data, undisturbed):
+    """Their order would be another one."""
+    cam = data / "a" / "cam.txt"
+    before = cam.read_text()
+    try:
+        cam.write_text(before.replace("1.0", "1.5", 1))
+        process = tiny_training.start(data, undisturbed)
+        process.join()
+    finally:
+        cam.write_text(before)
+    assert process.exitcode == 1
+    log = tiny_training.log_of(undisturbed).read_text()
+    assert "no longer holds the frames" in log
+
+
+def test_weights_without_snapshots_are_never_overwritten(tmp_path):
+    run = runs.create_run(tmp_path / "run", TrainConfig(), tmp_path)
+    runs.write_history(run, [{"epoch": 0, "loss": 1.0}])
+    with pytest.raises(ValueError, match="no snapshots"):
+        runs.start_run(run.folder, TrainConfig(), tmp_path)
+
+
+def test_history_says_nan_where_an_epoch_has_no_figure(tmp_path):
+    run = runs.create_run(tmp_path / "run", TrainConfig(), tmp_path)
+    rows = [{"epoch": 0, "loss": 1.0}, {"epoch": 1, "loss": 2.0, "extra": 0.5}]
+    runs.write_history(run, rows)
+    text = (run.folder / runs.HISTORY).read_text()
+    assert text == "epoch,loss,extra\n0,1.0,nan\n1,2.0,0.5\n"

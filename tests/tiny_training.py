@@ -1,0 +1,106 @@
+"""`scdepth train` with networks of a few weights, in a process of its own.
+
+They have what makes repeating hard: running statistics and random layers.
+"""
+
+import multiprocessing
+import os
+
+import keras
+import tensorflow as tf
+
+from scdepth_tf import cli, model, runs
+from scdepth_tf import train as _preloaded  # noqa: F401
+from tests import planes
+
+STEPS = 8
+EPOCHS = 6
+COMMAND = [
+    "--data.image-size",
+    str(planes.HEIGHT),
+    str(planes.WIDTH),
+    "--epochs",
+    str(EPOCHS),
+    "--steps-per-epoch",
+    str(STEPS),
+    "--batch-size",
+    "2",
+    "--learning-rate",
+    "1e-3",
+    "--schedule",
+    "cosine",
+]
+
+
+def tiny_networks(config, loss, cameras=0):
+    """Stands in for `runs.build_model`."""
+    # Compiling the losses would take longer than everything else.
+    return model.SCDepth(TinyDepth(), TinyPose(), loss=loss, jit_losses=False)
+
+
+class TinyDepth(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential(
+            [
+                keras.Input((None, None, 3)),
+                keras.layers.Conv2D(8, 3, strides=2, padding="same"),
+                keras.layers.BatchNormalization(),
+                keras.layers.Activation("relu"),
+                keras.layers.Dropout(0.2, seed=1),
+                keras.layers.Conv2DTranspose(1, 4, strides=2, padding="same"),
+            ]
+        )
+        self.built = True
+
+    def call(self, images, training=False):
+        return 4.0 + 2.0 * tf.tanh(self.inner(images, training=training))
+
+
+class TinyPose(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential(
+            [
+                keras.Input((None, None, 6)),
+                keras.layers.Conv2D(8, 3, strides=4, padding="same"),
+                keras.layers.BatchNormalization(),
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dense(6),
+            ]
+        )
+        self.built = True
+
+    def call(self, pairs, training=False):
+        return 0.1 * self.inner(pairs, training=training)
+
+
+def start(data, out, *options):
+    """A process that trains; the caller joins or kills it."""
+    # Forked from one that has imported TensorFlow and done nothing else.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.tiny_training"])
+    arguments = ["train", str(data), "--out", str(out), *COMMAND, *options]
+    process = context.Process(target=_train, args=(arguments, log_of(out)))
+    process.start()
+    return process
+
+
+def finish(data, out, *options):
+    """Train to the end; the exit code must be 0."""
+    process = start(data, out, *options)
+    process.join()
+    assert process.exitcode == 0, log_of(out).read_text()
+
+
+def log_of(out):
+    """What all processes that trained `out` said."""
+    return out.with_name(f"{out.name}.log")
+
+
+def _train(arguments, log):
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    runs.build_model = tiny_networks
+    os._exit(cli.main(arguments))
