@@ -94,6 +94,14 @@ def train(
         len(val_scenes),
     )
 
+    if data.intrinsics_are_a_guess(folder) and not cameras:
+        _LOG.warning(
+            "%s was prepared with a guessed field of view: depth and motion "
+            "will be as wrong as the guess. Calibrate the camera, or learn "
+            "the focal length: --model.learn-focal-length camera",
+            folder,
+        )
+
     model = _compiled(config, len(cameras))
     run = runs.start_run(out, config, folder, scenes)
     state = _where_it_was(run, model, _fingerprint(train_scenes + val_scenes))

@@ -5,6 +5,7 @@ imported when a dataset is asked for.
 """
 
 from scdepth_tf.data.cameras import Camera, camera_indices, group_cameras
+from scdepth_tf.data.folder import intrinsics_are_a_guess
 from scdepth_tf.data.images import (
     find_unreadable,
     load_depth,
@@ -36,6 +37,7 @@ __all__ = [
     "load_instance",
     "frame_change",
     "find_unreadable",
+    "intrinsics_are_a_guess",
 ]
 
 _NEED_TENSORFLOW = ("training_dataset", "validation_dataset")

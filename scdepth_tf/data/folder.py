@@ -12,6 +12,8 @@ A folder with a cam.txt of its own is one scene.
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import re
 from pathlib import Path
 
@@ -226,6 +228,15 @@ def _find_poses(path: Path, frames: int) -> np.ndarray | None:
             "frame or remove the file"
         )
     return poses
+
+
+def intrinsics_are_a_guess(root: str | os.PathLike) -> bool:
+    """Whether `scdepth prepare` made this folder with --assume-fov."""
+    try:
+        described = json.loads((Path(root) / "prepare.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(described, dict) and described.get("assumed") is True
 
 
 def read_poses(path: Path) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scdepth_tf.data import open_scenes
+from scdepth_tf.data import intrinsics_are_a_guess, open_scenes
 
 
 def names(scenes):
@@ -194,3 +194,19 @@ def test_frame_that_exists_twice_is_refused(make_scene):
     Image.new("RGB", (64, 32)).save(folder / "000001.jpg")
     with pytest.raises(ValueError, match=r"000001\.png: 000001\.jpg is the sa"):
         open_scenes(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "guess"),
+    [
+        ('{"assumed": true}', True),
+        ('{"assumed": false}', False),
+        ("[1]", False),
+        ("torn {", False),
+        (None, False),
+    ],
+)
+def test_guessed_intrinsics_are_known_from_prepare(text, guess, tmp_path):
+    if text is not None:
+        (tmp_path / "prepare.json").write_text(text)
+    assert intrinsics_are_a_guess(tmp_path) is guess

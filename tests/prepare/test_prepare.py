@@ -174,6 +174,7 @@ def test_a_guess_is_loud_and_stays_on_record(video, tmp_path, caplog):
     assert "ASSUMED to be 60 degrees" in caplog.text
     described = json.loads((tmp_path / "data" / "prepare.json").read_text())
     assert described["assumed"] is True
+    assert data.intrinsics_are_a_guess(tmp_path / "data")
     assert "ASSUMED" in described["warnings"][0]
     assert "(ASSUMED)" in summary.text()
 
