@@ -207,11 +207,6 @@ def _complaint(path: Path) -> str | None:
         load_image(path)
     except (ValueError, FileNotFoundError) as error:
         return str(error)
-    try:
-        with Image.open(path) as image:
-            image.verify()  # checksums of a PNG, which decoding may forgive
-    except _UNREADABLE as error:
-        return _unreadable(path, error)
     return None
 
 
@@ -256,12 +251,21 @@ def _opened(
         with (
             path if isinstance(path, io.IOBase) else _as_file(path).open("rb")
         ) as file:
+            _check_sums(file)
             with Image.open(file) as image:
                 yield image
     except FileNotFoundError:
         raise FileNotFoundError(_missing(path)) from None
     except _UNREADABLE as error:
         raise ValueError(_unreadable(path, error)) from None
+
+
+def _check_sums(file: BinaryIO) -> None:
+    """Those of a PNG: Pillow decodes on past wrong ones, to garbage."""
+    with Image.open(file) as image:
+        if image.format == "PNG":
+            image.verify()
+    file.seek(0)
 
 
 def _as_file(path: str | Path | PackedFile) -> Path | PackedFile:

@@ -10,7 +10,11 @@ from scdepth_tf.data import (
     load_image,
     load_instance,
 )
-from scdepth_tf.data.images import common_size, load_kitti_depth
+from scdepth_tf.data.images import (
+    common_size,
+    load_cut,
+    load_kitti_depth,
+)
 
 
 def noise(rng, size=(24, 32)):
@@ -161,3 +165,16 @@ def test_other_formats_under_a_false_name_are_refused(tmp_path, rng):
     Image.fromarray(noise(rng)).save(frame, format="TIFF")
     with pytest.raises(ValueError, match=r"frame\.jpg.*neither JPEG nor PNG"):
         common_size([frame])
+
+
+def test_png_with_wrong_checksums_is_refused(tmp_path):
+    path = tmp_path / "frame.png"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    content = bytearray(path.read_bytes())
+    content[2000:-2000] = bytes(len(content) - 4000)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"frame\.png: not a readable image"):
+        load_image(path)
+    with pytest.raises(ValueError, match=r"frame\.png: not a readable image"):
+        load_cut(path, (32, 32))
