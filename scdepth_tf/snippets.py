@@ -179,11 +179,10 @@ def draw_triplet(
     rows = [_depth_row(scene, triplet, pairs)]
     for source, pair in zip(triplet.sources, pairs, strict=True):
         pictures = draw_pair(pair)
-        when = f"{source - triplet.target:+d}".replace("-", "−")
         rows.append(
             [
-                (pictures.warped, f"frame {when}, warped into the target"),
-                (pictures.residual, f"residual of frame {when}"),
+                (pictures.warped, f"frame {source}, warped into the target"),
+                (pictures.residual, f"residual of frame {source}"),
                 (pictures.inconsistency, "D_diff: the depths disagree"),
                 (pictures.self_mask, "M_s: dark counts less"),
                 (pictures.auto_mask, "M_a: bright pixels teach"),
@@ -211,7 +210,10 @@ def _depth_row(
                 (as_bytes(pair.source), "the frame " + when)
                 for pair, when in zip(pairs, ("before", "after"), strict=True)
             ),
-            (_legend(nearest, farthest, " medians", False), "colours"),
+            (
+                _legend(nearest, farthest, " medians", False),
+                "colours (grey: unseen)",
+            ),
         ]
     errors = metrics.depth_errors(truth, depth, metrics.GENERIC)
     known = truth[metrics.GENERIC.mask(truth)]
@@ -229,7 +231,7 @@ def _depth_row(
         ),
         (viz.color_depth(seen, nearest, farthest), "true depth"),
         (viz.color_ratio(scaled, seen), f"error: AbsRel {errors.abs_rel:.3f}"),
-        (_legend(nearest, farthest, " m", True), "colours"),
+        (_legend(nearest, farthest, " m", True), "colours (grey: unseen)"),
     ]
 
 
