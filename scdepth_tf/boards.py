@@ -21,6 +21,7 @@ import tensorflow as tf
 from PIL import Image
 
 from scdepth_tf import data, snippets
+from scdepth_tf.config import DataConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Board(keras.callbacks.Callback):
         step: int,
         steps_per_epoch: int,
         scenes: Sequence[data.Scene],
-        config: data.DataConfig,
+        config: DataConfig,
         cameras: Sequence[int] | None = None,
         weights: Callable[[], AbstractContextManager] = contextlib.nullcontext,
     ):

@@ -37,10 +37,8 @@ def two_batches():
 def trained(optimizer, *batches):
     model = standing_model(optimizer)
     before = model.get_weights()
-    dataset = tf.data.Dataset.from_tensors(batches[0])
-    for batch in batches[1:]:
-        dataset = dataset.concatenate(tf.data.Dataset.from_tensors(batch))
-    model.fit(dataset, shuffle=False, verbose=0)
+    for batch in batches:
+        model.train_step(batch)
     changes = [
         after - start
         for after, start in zip(model.get_weights(), before, strict=True)
@@ -64,7 +62,7 @@ def assert_same_step(one, other):
         np.testing.assert_allclose(a, b, atol=2e-5 * np.abs(a).max())
 
 
-@pytest.mark.parametrize("clip", [None, 0.1])
+@pytest.mark.parametrize("clip", [None, 0.02])
 def test_two_small_batches_make_the_step_of_a_large_one(clip):
     """What is clipped is their mean."""
     first, second = two_batches()
