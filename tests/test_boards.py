@@ -46,6 +46,11 @@ def scenes(tmp_path_factory):
     return data.open_scenes(folder, "train")
 
 
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch):
+    monkeypatch.setattr(boards, "_PICTURES", 1)
+
+
 def board_of(folder, scenes, model, step=-1, **kwargs):
     board = boards.Board(
         folder, step, 200, scenes, DataConfig(image_size=SIZE), **kwargs
@@ -90,7 +95,10 @@ def test_curves_share_charts_and_every_epoch_has_its_point(tmp_path, scenes):
     assert plugins == {"scalars"}
 
 
-def test_pictures_of_the_same_frames_come_with_each_epoch(tmp_path, scenes):
+def test_pictures_of_the_same_frames_come_with_each_epoch(
+    tmp_path, scenes, monkeypatch
+):
+    monkeypatch.setattr(boards, "_PICTURES", 2)
     model = compiled()
     board = board_of(tmp_path, scenes, model)
     board.on_epoch_end(-1, {})
@@ -98,14 +106,14 @@ def test_pictures_of_the_same_frames_come_with_each_epoch(tmp_path, scenes):
     weight.assign(weight + 1.0)
     train(board, 1, 200)
     pictures = [e for e in events(tmp_path / "validation") if e[2] == "images"]
-    tags = [f"frames/{number}" for number in range(1, 5)]
+    tags = [f"frames/{number}" for number in (1, 2)]
     expected = [(tag, step) for step in (0, 200) for tag in tags]
     assert [(tag, step) for tag, step, *_ in pictures] == expected
     for *_, (width, height, content) in pictures:
         image = Image.open(io.BytesIO(content))
         assert image.size == (int(width), int(height))
     contents = [content[2] for *_, content in pictures]
-    assert len(set(contents)) == 8
+    assert len(set(contents)) == 4
 
 
 def test_pictures_are_drawn_with_the_weights_to_keep(tmp_path, scenes):
@@ -128,7 +136,7 @@ def test_pictures_are_drawn_with_the_weights_to_keep(tmp_path, scenes):
     assert picture("kept") == through != plain
 
 
-@pytest.mark.parametrize("killed_after", [250, 310, 399])
+@pytest.mark.parametrize("killed_after", [250, 399])
 def test_a_resumed_run_goes_on_without_doubles_or_holes(
     tmp_path, scenes, killed_after
 ):

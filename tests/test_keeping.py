@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import shutil
 
 import keras
 import numpy as np
@@ -145,8 +146,8 @@ def test_validation_is_at_the_median_and_at_one_scale(tmp_path):
 
 def test_without_depth_the_score_is_view_synthesis(tmp_path):
     streets.write_folder(tmp_path / "data")
-    for path in (tmp_path / "data").glob("*/depth/*"):
-        path.unlink()
+    for path in (tmp_path / "data").glob("*/depth"):
+        shutil.rmtree(path)
     scenes = data.open_scenes(tmp_path / "data", "val")
     validation = DepthValidation(scenes, (planes.HEIGHT, planes.WIDTH))
     logs = {}
