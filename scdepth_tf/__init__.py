@@ -25,6 +25,8 @@ _HOME = {
     "evaluate_depth": "scdepth_tf.evaluate",
 }
 _MODULES = (
+    "averaging",
+    "boards",
     "callbacks",
     "config",
     "data",

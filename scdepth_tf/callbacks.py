@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
 from scdepth_tf import data, evaluate, metrics, predict, resume, runs
+from scdepth_tf.averaging import WeightAverage
 from scdepth_tf.config import TrainConfig
 
 _LOG = logging.getLogger(__name__)
@@ -23,44 +26,60 @@ _VALIDATION_IMAGES = 40
 class DepthValidation(keras.callbacks.Callback):
     """Adds depth errors on the validation scenes to the logs of each epoch.
 
-    `val_abs_rel` and `val_delta1` are median-scaled, `val_scale_spread` is
-    std / median of the per-image scale. Without ground truth it adds nothing.
+    `val_abs_rel` and `val_delta1` are median-scaled, `val_abs_rel_global` has
+    one scale for all images, `val_scale_spread` is std / median of the
+    per-image scale. Without ground truth it adds nothing.
 
     Args:
         scenes: validation scenes.
         image_size: height and width the network works at.
+        weights: within its block the model has the weights to validate.
     """
 
     def __init__(
-        self, scenes: Sequence[data.Scene], image_size: tuple[int, int]
+        self,
+        scenes: Sequence[data.Scene],
+        image_size: tuple[int, int],
+        weights: Callable[[], AbstractContextManager] = contextlib.nullcontext,
     ):
         super().__init__()
         self._samples = _spread_out(
             evaluate.depth_samples(scenes), _VALIDATION_IMAGES
         )
         self._image_size = image_size
+        self._weights = weights
         self._predict = None
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """One predictor for all epochs: it is traced only once."""
-        if self._predict is not None:  # `fit` goes on after a partial epoch
-            return
-        self._predict = predict.depth_predictor(self.model, self._image_size)
+    @property
+    def has_truth(self) -> bool:
+        """Whether any validation frame has depth."""
+        return bool(self._samples)
+
+    @property
+    def score(self) -> str:
+        """What to choose the best epoch by, in the logs; less is better."""
+        return "val_abs_rel" if self.has_truth else "val_view_synthesis"
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Evaluate, where there is something to evaluate on."""
-        if not self._samples or logs is None:
+        if not self.has_truth or logs is None:
             return
-        try:
-            report = evaluate.evaluate_depth(
-                self._predict,
-                (sample() for sample in self._samples),
-                metrics.GENERIC,
+        if self._predict is None:  # traced once for all epochs
+            self._predict = predict.depth_predictor(
+                self.model, self._image_size
             )
+        try:
+            with self._weights():
+                report = evaluate.evaluate_depth(
+                    self._predict,
+                    (sample() for sample in self._samples),
+                    metrics.GENERIC,
+                )
         except ValueError as error:  # a diverged network predicts no depth
             _LOG.warning("no depth validation: %s", error)
             return
         logs["val_abs_rel"] = report.median_scaled.abs_rel
+        logs["val_abs_rel_global"] = report.global_scaled.abs_rel
         logs["val_delta1"] = report.median_scaled.delta1
         logs["val_scale_spread"] = report.scale_spread
 
@@ -74,25 +93,30 @@ class KeepRun(keras.callbacks.Callback):
     Args:
         run: whose directory it is.
         state: where the training is; counted on from there.
-        steps_per_epoch: steps in a whole epoch.
         snapshot_minutes: time between snapshots within an epoch.
+        score: the figure in the logs that the best epoch has the least of.
         cameras: those whose focal lengths are learnt.
+        average: the average of the weights, where that is what to keep.
     """
 
     def __init__(
         self,
         run: runs.Run,
         state: resume.TrainingState,
-        steps_per_epoch: int,
         snapshot_minutes: float,
+        score: str,
         cameras: Sequence[data.Camera] = (),
+        average: WeightAverage | None = None,
     ):
         super().__init__()
         self._run = run
         self._state = state
-        self._steps = steps_per_epoch
+        self._steps = run.config.steps_per_epoch
         self._seconds = 60 * snapshot_minutes
+        self._score = score
         self._cameras = cameras
+        self._more = average.variables if average else ()
+        self._weights = average.in_model if average else contextlib.nullcontext
         self._running_means = None
         self._last_snapshot = time.monotonic()
 
@@ -120,23 +144,49 @@ class KeepRun(keras.callbacks.Callback):
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """A row of history, a snapshot, and what follows from it."""
+        """A row of history, a snapshot, and what follows from it.
+
+        Keras counts epochs from 0; epoch −1 is before the first step, and the
+        history has it as epoch 0.
+        """
         row = {name: float(value) for name, value in (logs or {}).items()}
-        self._state.history.append({"epoch": epoch, **row})
-        score = row.get("val_abs_rel", row.get("val_loss", np.inf))
-        is_best = score < self._state.best_score or epoch == 0
-        if is_best:
-            self._state.best_score = score
-            self._state.best_epoch = epoch
+        row = {"epoch": epoch + 1, **row}
+        is_best = self._judge(row)
+        self._state.history.append(row)
         if self._cameras:
-            factors = [
-                float(f) for f in self.model.focal_length_scale.factors()
-            ]
+            with self._weights():
+                factors = self.model.focal_length_scale.factors()
+            factors = [float(factor) for factor in factors]
             self._state.focal_factors["last"] = factors
             if is_best:
                 self._state.focal_factors["best"] = factors
+        self._stop_early(row["epoch"])
         self._save()
         self.publish()
+
+    def _judge(self, row: Mapping[str, float]) -> bool:
+        """Whether an epoch is the best so far; the first one always is."""
+        score = row.get(self._score, np.nan)
+        is_better = score < self._state.best_score
+        if not is_better and self._state.history:
+            return False
+        self._state.best_score = score if np.isfinite(score) else np.inf
+        self._state.best_epoch = row["epoch"]
+        return True
+
+    def _stop_early(self, epoch: int) -> None:
+        patience = self._run.config.patience
+        waited = epoch - self._state.best_epoch
+        if patience is None or waited < patience:
+            return
+        _LOG.info(
+            "stopping after epoch %d: no better %s since epoch %d",
+            epoch,
+            self._score,
+            self._state.best_epoch,
+        )
+        self._state.stopped = True
+        self.model.stop_training = True
 
     def publish(self) -> None:
         """Write history, weights and focal lengths, as the state has them."""
@@ -144,16 +194,18 @@ class KeepRun(keras.callbacks.Callback):
         runs.write_history(self._run, history)
         if not history or self._state.step % self._steps:
             return
-        runs.write_weights(self._run, self.model, runs.LAST_WEIGHTS)
-        if self._state.best_epoch == history[-1]["epoch"]:
-            runs.write_weights(self._run, self.model, runs.BEST_WEIGHTS)
+        with self._weights():
+            runs.write_weights(self._run, self.model, runs.LAST_WEIGHTS)
+            if self._state.best_epoch == history[-1]["epoch"]:
+                runs.write_weights(self._run, self.model, runs.BEST_WEIGHTS)
         if self._cameras:
             runs.write_cameras(
                 self._run, self._cameras, self._state.focal_factors
             )
 
     def _save(self) -> None:
-        resume.save(self._run.folder / runs.RESUME, self.model, self._state)
+        folder = self._run.folder / runs.RESUME
+        resume.save(folder, self.model, self._state, self._more)
         self._last_snapshot = time.monotonic()
 
 
@@ -166,7 +218,14 @@ class Progress(keras.callbacks.Callback):
     """
 
     _IN_BAR = ("loss", "auto_mask")
-    _IN_LINE = ("loss", "photometric", "geometry", "val_loss", "val_abs_rel")
+    _IN_LINE = (
+        "loss",
+        "photometric",
+        "geometry",
+        "val_loss",
+        "val_view_synthesis",
+        "val_abs_rel",
+    )
 
     def __init__(self, config: TrainConfig, first_step: int = 0):
         super().__init__()
@@ -200,7 +259,8 @@ class Progress(keras.callbacks.Callback):
         figures = ", ".join(
             f"{name} {logs[name]:.3f}" for name in self._IN_LINE if name in logs
         )
-        self._bar.write(f"epoch {epoch + 1}/{self._epochs}: {figures}")
+        when = f"epoch {epoch + 1}/{self._epochs}"
+        tqdm.write(f"{when if epoch >= 0 else 'before training'}: {figures}")
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Leave the bar as it is, unless there is more to come."""

@@ -107,6 +107,9 @@ class Train:
     """At most this much work is lost in a kill; an epoch ends with a snapshot,
     too."""
 
+    tensorboard: bool = True
+    """Write curves and pictures into OUT/tensorboard."""
+
     recipe: Literal[*RECIPES] | None = None
     """Start from a named recipe; `--recipe NAME --help` shows its values."""
 
@@ -128,6 +131,7 @@ class Train:
             self.choices,
             self.scenes,
             snapshot_minutes=self.snapshot_minutes,
+            tensorboard=self.tensorboard,
         )
 
 

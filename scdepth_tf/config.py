@@ -207,9 +207,29 @@ class TrainConfig:
     learning_rate: float = 1e-4
     """Peak learning rate of Adam."""
 
-    schedule: Literal["constant", "cosine"] = "constant"
-    """`constant` (both published codes), or `cosine`: a short warm-up, then
-    falling to a twentieth, which suits short runs."""
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    """`constant` (both published codes); `cosine`: a warm-up over a tenth of
+    the run, then falling to a twentieth, which suits short runs; `step`: a
+    tenth after each `decay_epochs` (monodepth2)."""
+
+    decay_epochs: int = 15
+    """Epochs between the falls of the schedule `step`."""
+
+    warmup_steps: int | None = None
+    """Steps in which the learning rate climbs from a tenth to its peak; None
+    leaves it to the schedule: a tenth of the run with `cosine`, else none."""
+
+    gradient_accumulation: int = 1
+    """Steps whose gradients make one update of the weights, their mean: for
+    larger batches than fit into memory. BatchNorm still sees single ones."""
+
+    ema_momentum: float | None = None
+    """Validate and save an exponential moving average of the weights (EMA)
+    with this momentum, for instance 0.999; None is off."""
+
+    patience: int | None = None
+    """Stop after this many epochs in a row without a better validation; None
+    goes on to the last epoch."""
 
     clip_norm: float | None = None
     """Largest global norm of the gradient; None is off."""

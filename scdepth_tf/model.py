@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from scdepth_tf.config import LossConfig
 from scdepth_tf.geometry import inverse_pose, pose_matrix
-from scdepth_tf.losses import LossTerms, loss_terms
+from scdepth_tf.losses import LossTerms, loss_terms, view_synthesis_error
 from scdepth_tf.nets.focal_length import FocalLengthScale
 
 Batch = Mapping[str, tf.Tensor]
@@ -109,6 +109,7 @@ class SCDepth(keras.Model):
         }
         self._skipped = keras.metrics.Sum(name="skipped")
         self._bad_input = keras.metrics.Sum(name="bad_input")
+        self._view_synthesis = keras.metrics.Mean(name="view_synthesis")
         self.built = True  # both networks are; Keras cannot know
 
     # === The method ===
@@ -153,15 +154,24 @@ class SCDepth(keras.Model):
         return self.get_metrics_result()
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """The same loss without a step."""
+        """The same loss without a step, and `view_synthesis`, an error that
+        can be compared between networks: no mask has a say in it.
+        """
         predictions = self._predict(batch, training=False)
-        terms = self._in_one_jit(self._loss_terms)(
+        terms, view_synthesis = self._in_one_jit(self._terms_and_error)(
             batch["frames"], batch["intrinsics"], predictions
         )
         self._watch(terms, predictions)
         good_input = _is_finite(batch)
         self._bad_input.update_state(1.0 - tf.cast(good_input, tf.float32))
-        return self.get_metrics_result()
+        self._view_synthesis.update_state(
+            tf.where(good_input, view_synthesis, 0.0),
+            tf.cast(good_input, tf.float32),
+        )
+        return {
+            **self.get_metrics_result(),
+            "view_synthesis": self._view_synthesis.result(),
+        }
 
     def _predict(self, inputs: Batch, training: bool) -> Predictions:
         """One depth call on all frames, one pose call on all pairs.
@@ -244,6 +254,26 @@ class SCDepth(keras.Model):
         )
         return terms, gradients
 
+    def _terms_and_error(
+        self,
+        frames: tf.Tensor,
+        intrinsics: tf.Tensor,
+        predictions: Predictions,
+    ) -> tuple[LossTerms, tf.Tensor]:
+        terms = self._loss_terms(frames, intrinsics, predictions)
+        if self.focal_length_scale is not None:
+            intrinsics = _refocused(intrinsics, predictions.focal_scales)
+        error = view_synthesis_error(
+            target=frames[:, 0],
+            sources=frames[:, 1:],
+            target_depth=predictions.depths[:, 0],
+            source_depths=predictions.depths[:, 1:],
+            sources_from_target=_pose_matrices(predictions.forward_poses),
+            intrinsics=intrinsics,
+            config=self.loss_config,
+        )
+        return terms, error
+
     # === How it meets Keras ===
 
     def compile(self, *args, **kwargs) -> None:
@@ -259,6 +289,11 @@ class SCDepth(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """Loss terms and monitors, reset by Keras every epoch."""
         return [*self._means.values(), self._skipped, self._bad_input]
+
+    def reset_metrics(self) -> None:
+        """The one of `test_step`, which is no metric of a training, too."""
+        super().reset_metrics()
+        self._view_synthesis.reset_state()
 
     def get_config(self) -> dict:
         """Both networks and every choice, for `.keras` files."""

@@ -9,32 +9,18 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
-from scdepth_tf import losses, predict, runs, viz
+from scdepth_tf import predict, runs, snippets, viz
 from scdepth_tf.data import Scene
 from scdepth_tf.evaluate import DepthReport
 from scdepth_tf.export import VerifyReport
 from scdepth_tf.files import write_whole
-from scdepth_tf.geometry import scale_intrinsics
 from scdepth_tf.model import SCDepth
 
 _NEAREST, _FARTHEST = 3.0, 80.0  # metres, ends of the depth colours
-
-
-class Snippet(NamedTuple):
-    """Two neighbouring frames and everything the loss makes of them."""
-
-    target: np.ndarray
-    """[H, W, 3] in [0, 1]."""
-    source: np.ndarray
-    """[H, W, 3] in [0, 1]."""
-    views: losses.ViewComparison
-    """Fields [H, W, ·]."""
 
 
 def write_report(
@@ -78,36 +64,6 @@ def write_report(
     )
     write_whole(path, page)
     return Path(path)
-
-
-def compare_frames(
-    run: runs.Run, model: SCDepth, scene: Scene, target: int, source: int
-) -> Snippet:
-    """One directed pair as the loss sees it: warp, masks and errors."""
-    size = run.config.data.image_size
-    frames = tf.stack(
-        [predict.resize_image(scene.image(i), size) for i in (target, source)]
-    )
-    depths = model(frames, training=False)
-    intrinsics = scale_intrinsics(
-        tf.constant(scene.intrinsics[None], tf.float32),
-        size[1] / scene.image_size[1],
-        size[0] / scene.image_size[0],
-    )
-    standard = losses.standardise(frames)
-    views = losses.compare_views(
-        target=standard[:1],
-        source=standard[1:],
-        target_depth=depths[:1],
-        source_depth=depths[1:],
-        source_from_target=model.source_from_target(frames[:1], frames[1:]),
-        intrinsics=intrinsics,
-        config=run.config.loss,
-    )
-    return Snippet(
-        *frames.numpy(),
-        losses.ViewComparison(*(field.numpy()[0] for field in views)),
-    )
 
 
 # === Sections ===
@@ -171,36 +127,27 @@ def _gallery(
 def _learning(run: runs.Run, model: SCDepth, scene: Scene) -> str:
     """The terms of the loss on one unseen pair."""
     middle = len(scene) // 2
-    pair = compare_frames(run, model, scene, middle, middle + 1)
-    views = pair.views
-    warped = views.warped * losses.IMAGE_STD + losses.IMAGE_MEAN
-    warped = np.where(views.valid > 0, warped, 0.35)
-    unwarped_error = np.abs(pair.target - pair.source).mean(axis=-1)
-    warped_error = np.abs(pair.target - warped).mean(axis=-1)
-    warped_error = warped_error * views.valid[..., 0]
+    pair = snippets.compare_frames(
+        model, scene, middle, middle + 1, run.config.data.image_size
+    )
+    pictures = snippets.draw_pair(pair)
     first = [
-        (_bytes(pair.target), "target frame"),
-        (_bytes(pair.source), "next frame"),
-        (_bytes(warped), "next frame warped into the target"),
+        (snippets.as_bytes(pair.target), "target frame"),
+        (snippets.as_bytes(pair.source), "next frame"),
+        (pictures.warped, "next frame warped into the target"),
     ]
     second = [
-        (viz.color_weight(3 * unwarped_error), "difference before the warp"),
-        (viz.color_weight(3 * warped_error), "difference after the warp"),
-        (viz.color_weight(views.photometric[..., 0]), "photometric error"),
+        (pictures.before, "difference before the warp"),
+        (pictures.residual, "difference after the warp"),
+        (pictures.photometric, "photometric error"),
     ]
     third = [
+        (pictures.auto_mask, "M<sub>a</sub>, auto-mask: bright pixels teach"),
         (
-            viz.color_weight((views.auto_mask * views.valid)[..., 0]),
-            "M<sub>a</sub>, auto-mask: bright pixels teach",
-        ),
-        (
-            viz.color_weight(3 * views.inconsistency[..., 0]),
+            pictures.inconsistency,
             "D<sub>diff</sub>: where the depths of both frames disagree",
         ),
-        (
-            viz.color_weight(1 - 3 * views.inconsistency[..., 0]),
-            "M<sub>s</sub>: dark pixels count less",
-        ),
+        (pictures.self_mask, "M<sub>s</sub>: dark pixels count less"),
     ]
     return "\n".join(_figures(row) for row in (first, second, third))
 
@@ -208,7 +155,7 @@ def _learning(run: runs.Run, model: SCDepth, scene: Scene) -> str:
 def _curves(run: runs.Run) -> str:
     with (run.folder / runs.HISTORY).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    epochs = [int(row["epoch"]) + 1 for row in rows]
+    epochs = [int(row["epoch"]) for row in rows]
     panels = [
         ("total loss", ["loss", "val_loss"]),
         ("photometric L_P", ["photometric", "val_photometric"]),
@@ -366,10 +313,6 @@ def _plain(caption: str) -> str:
     return caption.replace("<sub>", "").replace("</sub>", "")
 
 
-def _bytes(image: np.ndarray) -> np.ndarray:
-    return (np.clip(image, 0.0, 1.0) * 255).round().astype(np.uint8)
-
-
 def _depth_picture(depth: np.ndarray) -> np.ndarray:
     return viz.color_depth(depth, _NEAREST, _FARTHEST)
 
@@ -469,7 +412,7 @@ motion; what still differs is the lesson. The masks decide which pixels teach:
 M<sub>a</sub> drops those that the unwarped frame explains as well,
 M<sub>s</sub> trusts those less whose depths disagree between the frames, such
 as moving cars. Differences, D<sub>diff</sub> and M<sub>s</sub> are drawn with
-three times their contrast.</p>
+three times their contrast; grey is out of view.</p>
 $learning
 
 <h2>Training</h2>

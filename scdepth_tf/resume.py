@@ -40,13 +40,17 @@ class TrainingState:
     """Steps taken, skipped ones too."""
 
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    """One row for each finished epoch: `epoch`, metrics and validation."""
+    """One row for each finished epoch: `epoch`, metrics and validation; the
+    first one, epoch 0, is the validation before the first step."""
 
     best_score: float = float("inf")
     """Lowest validation score so far."""
 
     best_epoch: int = -1
-    """The epoch that had it."""
+    """The epoch that had it; 0 is before the first step."""
+
+    stopped: bool = False
+    """Whether the training is over before its last epoch."""
 
     focal_factors: dict[str, list[float]] = dataclasses.field(
         default_factory=dict
@@ -57,20 +61,26 @@ class TrainingState:
     """Fingerprint of the frames, so that the order of triplets is the same."""
 
 
-def save(folder: Path, model: keras.Model, state: TrainingState) -> Path:
+def save(
+    folder: Path,
+    model: keras.Model,
+    state: TrainingState,
+    more: Sequence[keras.Variable] = (),
+) -> Path:
     """Write a snapshot, whole or not at all, and drop the oldest.
 
     Args:
         folder: where snapshots are kept.
         model: compiled; its optimizer is built.
         state: where the training is.
+        more: variables that belong to neither model nor optimizer.
 
     Raises:
         ValueError: it cannot be written.
     """
     arrays = {
         _name(index): variable.numpy()
-        for index, variable in enumerate(_variables(model))
+        for index, variable in enumerate([*_variables(model), *more])
     }
     path = folder / f"step_{state.step:09d}.npz"
     with replace_file(path) as unfinished, unfinished.open("wb") as file:
@@ -84,12 +94,15 @@ def save(folder: Path, model: keras.Model, state: TrainingState) -> Path:
     return path
 
 
-def restore(folder: Path, model: keras.Model) -> TrainingState | None:
+def restore(
+    folder: Path, model: keras.Model, more: Sequence[keras.Variable] = ()
+) -> TrainingState | None:
     """Put the newest undamaged snapshot into a model.
 
     Args:
         folder: of `save`.
         model: as the one that was saved, compiled; its optimizer is built.
+        more: as for `save`.
 
     Returns:
         Where the training was; None if there is no snapshot.
@@ -103,7 +116,7 @@ def restore(folder: Path, model: keras.Model) -> TrainingState | None:
             _LOG.warning("%s is damaged; going back to the one before", path)
             continue
         with np.load(path) as arrays:
-            _assign(_variables(model), arrays, path)
+            _assign([*_variables(model), *more], arrays, path)
             return TrainingState(**json.loads(str(arrays[_STATE])))
     if paths:
         raise ValueError(

@@ -2,11 +2,12 @@
 
 config.json         every choice (TrainConfig) and the data it was run on
 environment.json    versions, machine and command
-history.csv         one line per epoch
+history.csv         one line per epoch; epoch 0 is before the first step
+tensorboard/        curves and pictures
 resume/             snapshots from which the same command goes on
 cameras.json        focal lengths, only where they are learnt
 model.weights.h5    weights after the last epoch
-best.weights.h5     weights of the best epoch
+best.weights.h5     weights of the best epoch, the one before training included
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 HISTORY = "history.csv"
 RESUME = "resume"
+TENSORBOARD = "tensorboard"
 CAMERAS = "cameras.json"
 LAST_WEIGHTS = "model.weights.h5"
 BEST_WEIGHTS = "best.weights.h5"
@@ -230,7 +232,8 @@ def write_history(run: Run, rows: Sequence[Mapping[str, float]]) -> None:
     """
     if not rows:
         return
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    # The first row, from before training, has only some of the columns.
+    names = list(dict.fromkeys(name for row in rows[::-1] for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval="nan", lineterminator="\n")
     writer.writeheader()

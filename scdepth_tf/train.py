@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
@@ -11,8 +12,11 @@ import keras
 import tensorflow as tf
 
 from scdepth_tf import data, resume, runs
+from scdepth_tf.averaging import WeightAverage
+from scdepth_tf.boards import Board
 from scdepth_tf.callbacks import DepthValidation, KeepRun, Progress, Watch
 from scdepth_tf.config import TrainConfig
+from scdepth_tf.schedules import learning_rate
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,13 +32,15 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: bool = True,
     snapshot_minutes: float = 10.0,
+    tensorboard: bool = True,
 ) -> runs.Run:
     """Train on video and leave a run directory.
 
     Everything that can be wrong with the data is found before the run
     directory is made. The best epoch is chosen by AbsRel where the
-    validation scenes have depth, else by the validation loss, a poor judge:
-    it can fall while depth gets worse.
+    validation scenes have depth, else by the view-synthesis error, a poor
+    judge: it can fall while depth gets worse. Epoch 0 is the network before
+    the first step; it is the best one if training only makes it worse.
 
     After a kill at any moment, the same call goes on from the last snapshot.
     On a CPU the result is the same, bit for bit, as without the kill; what
@@ -49,6 +55,7 @@ def train(
         progress: show a bar, and a line for each epoch.
         snapshot_minutes: time between snapshots within an epoch; each epoch
             ends with one, too.
+        tensorboard: write curves and pictures into `out`/tensorboard.
 
     Returns:
         The finished run.
@@ -57,6 +64,7 @@ def train(
         FileNotFoundError, ValueError: data, configuration or output folder
             cannot be used, or `out` holds a run with other choices.
     """
+    _check(config)
     runs.check_same_run(out, config, folder, scenes)
     keras.utils.set_random_seed(config.seed)
     train_scenes, val_scenes = (
@@ -103,28 +111,58 @@ def train(
         )
 
     model = _compiled(config, len(cameras))
+    average = None
+    if config.ema_momentum is not None:
+        average = WeightAverage(model, config.ema_momentum)
+    kept_weights = average.in_model if average else contextlib.nullcontext
     run = runs.start_run(out, config, folder, scenes)
-    state = _where_it_was(run, model, _fingerprint(train_scenes + val_scenes))
+    state = _where_it_was(
+        run, model, average, _fingerprint(train_scenes + val_scenes)
+    )
+    validation = DepthValidation(
+        val_scenes, config.data.image_size, kept_weights
+    )
     keep = KeepRun(
-        run, state, config.steps_per_epoch, snapshot_minutes, cameras
+        run, state, snapshot_minutes, validation.score, cameras, average
     )
     keep.set_model(model)
     keep.publish()
+    if _is_finished(run, state):
+        return run
+    if not validation.has_truth:
+        _LOG.warning(
+            "no depth to validate with: the best epoch is chosen by how well "
+            "neighbours explain each other (val_view_synthesis), which can "
+            "get better while depth gets worse"
+        )
+    # Each callback may use what those before it did.
+    own_callbacks = [average] if average else []
+    own_callbacks.append(validation)
+    if tensorboard:
+        own_callbacks.append(
+            Board(
+                run.folder / runs.TENSORBOARD,
+                state.step if state.history else -1,
+                config.steps_per_epoch,
+                val_scenes,
+                config.data,
+                val_cameras,
+                kept_weights,
+            )
+        )
+    own_callbacks += [keep, Watch()]
+    if progress:
+        own_callbacks.append(Progress(config, state.step))
     try:
+        if not state.history:
+            _validate_before_training(model, val_set, own_callbacks)
         _fit(
             model,
             train_set,
             val_set,
             config,
             state.step,
-            callbacks=[
-                # Before the others: it adds what they record and choose by.
-                DepthValidation(val_scenes, config.data.image_size),
-                keep,
-                Watch(),
-                *([Progress(config, state.step)] if progress else []),
-                *callbacks,
-            ],
+            callbacks=[*own_callbacks, *callbacks],
         )
     except tf.errors.InvalidArgumentError as error:
         # It is buried in a trace, and perhaps not the only one.
@@ -147,7 +185,13 @@ def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
     model = runs.build_model(config.model, config.loss, cameras)
     model.compile(
         keras.optimizers.Adam(
-            _learning_rate(config), global_clipnorm=config.clip_norm
+            learning_rate(config),
+            global_clipnorm=config.clip_norm,
+            gradient_accumulation_steps=(
+                config.gradient_accumulation
+                if config.gradient_accumulation > 1
+                else None
+            ),
         )
     )
     model.optimizer.build(model.trainable_variables)
@@ -155,12 +199,17 @@ def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
 
 
 def _where_it_was(
-    run: runs.Run, model: keras.Model, fingerprint: str
+    run: runs.Run,
+    model: keras.Model,
+    average: WeightAverage | None,
+    fingerprint: str,
 ) -> resume.TrainingState:
-    """The state of the newest snapshot, whose variables `model` takes over;
-    that of the start where there is none.
+    """The state of the newest snapshot, whose variables `model` and `average`
+    take over; that of the start where there is none.
     """
-    state = resume.restore(run.folder / runs.RESUME, model)
+    state = resume.restore(
+        run.folder / runs.RESUME, model, average.variables if average else ()
+    )
     if state is None:
         return resume.TrainingState(data=fingerprint)
     if state.data != fingerprint:
@@ -169,17 +218,35 @@ def _where_it_was(
             f"{run.folder} began with; restore them, or start again with "
             "another --out"
         )
+    return state
+
+
+def _is_finished(run: runs.Run, state: resume.TrainingState) -> bool:
     total = run.config.epochs * run.config.steps_per_epoch
-    if state.step >= total:
+    if state.step >= total or state.stopped:
         _LOG.info("%s is finished; nothing to do", run.folder)
-    else:
+        return True
+    if state.step:
         _LOG.info(
             "going on with %s after step %d of %d",
             run.folder,
             state.step,
             total,
         )
-    return state
+    return False
+
+
+def _validate_before_training(
+    model: keras.Model,
+    val_set: tf.data.Dataset,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """As at the end of an epoch, of one before all others."""
+    figures = model.evaluate(val_set, return_dict=True, verbose=0)
+    logs = {f"val_{name}": value for name, value in figures.items()}
+    for callback in callbacks:
+        callback.set_model(model)
+        callback.on_epoch_end(-1, logs)
 
 
 def _fit(
@@ -238,17 +305,26 @@ def _cameras(
     )
 
 
-def _learning_rate(
-    config: TrainConfig,
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if config.schedule == "constant":
-        return config.learning_rate
-    steps = config.epochs * config.steps_per_epoch
-    warmup = max(1, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        config.learning_rate / 10,
-        decay_steps=max(1, steps - warmup),
-        alpha=0.05,
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup,
-    )
+def _check(config: TrainConfig) -> None:
+    """Refuse what Keras would accept, or refuse in many lines."""
+    for name, least in (
+        ("epochs", 1),
+        ("steps_per_epoch", 1),
+        ("gradient_accumulation", 1),
+        ("decay_epochs", 1),
+        ("warmup_steps", 0),
+        ("patience", 1),
+    ):
+        value = getattr(config, name)
+        if value is not None and value < least:
+            raise ValueError(f"{name} is {value}; give {least} or more")
+    momentum = config.ema_momentum
+    if momentum is not None and not 0 < momentum < 1:
+        raise ValueError(
+            f"ema_momentum is {momentum:g}; give a number between 0 and 1, "
+            "for instance 0.999"
+        )
+    if config.learning_rate <= 0:
+        raise ValueError(
+            f"learning_rate is {config.learning_rate:g}; give more than 0"
+        )

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+UNKNOWN = (90, 96, 104)
+"""Grey of pixels about which nothing is known."""
+
+_SPARSE = 0.3
+"""Share of known pixels below which each is drawn larger, to be seen."""
+
 
 def color_depth(
     depth: np.ndarray, nearest: float, farthest: float
@@ -24,7 +30,7 @@ def color_depth(
     # The square root spreads the far half of a street over more colours.
     level = np.sqrt(np.clip((disparity - low) / (high - low), 0.0, 1.0))
     return np.where(
-        known[..., None], _colors(level, "magma"), np.uint8([90, 96, 104])
+        known[..., None], _colors(level, "magma"), np.uint8(UNKNOWN)
     )
 
 
@@ -43,13 +49,54 @@ def color_ratio(depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.where(
         known[..., None],
         _colors(np.clip(log_ratio + 0.5, 0.0, 1.0), "RdBu_r"),
-        np.uint8([90, 96, 104]),
+        np.uint8(UNKNOWN),
     )
 
 
-def color_weight(weight: np.ndarray) -> np.ndarray:
-    """A mask or error in [0, 1], [H, W], as [H, W, 3] uint8 (viridis)."""
-    return _colors(np.clip(weight, 0.0, 1.0), "viridis")
+def color_weight(
+    weight: np.ndarray, known: np.ndarray | None = None
+) -> np.ndarray:
+    """A mask or error in colours (Matplotlib's viridis).
+
+    Args:
+        weight: [H, W] in [0, 1].
+        known: [H, W]; where it is 0, `weight` means nothing and is grey.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    colors = _colors(np.clip(weight, 0.0, 1.0), "viridis")
+    if known is None:
+        return colors
+    return np.where(known[..., None] > 0, colors, np.uint8(UNKNOWN))
+
+
+def spread_sparse(truth: np.ndarray) -> np.ndarray:
+    """Sparse depth that can be seen: each measurement spread over its
+    neighbours without one; the nearest wins. Dense depth stays as it is.
+
+    Args:
+        truth: [H, W]; 0 is none.
+
+    Returns:
+        [H, W].
+    """
+    if np.mean(truth > 0) > _SPARSE:
+        return truth
+    padded = np.pad(
+        np.where(truth > 0, truth, np.inf), 2, constant_values=np.inf
+    )
+    height, width = truth.shape
+    nearest = np.min(
+        [
+            padded[row : row + height, column : column + width]
+            for row in range(5)
+            for column in range(5)
+        ],
+        axis=0,
+    )
+    spread = np.where(np.isinf(nearest), 0, nearest)
+    return np.where(truth > 0, truth, spread)
 
 
 def _colors(level: np.ndarray, name: str) -> np.ndarray:

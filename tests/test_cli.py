@@ -76,14 +76,18 @@ def test_train_leaves_a_complete_run(trained):
         "model.weights.h5",
         "best.weights.h5",
         "resume",
+        "tensorboard",
     }
     config = json.loads((run / "config.json").read_text())["config"]
     assert config["data"]["image_size"] == [planes.HEIGHT, planes.WIDTH]
     assert config["model"]["decoder"] == "mobile"
     with (run / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["epoch"] for row in rows] == ["0", "1"]
-    for column in ("loss", "geometry", "val_loss", "val_abs_rel", "skipped"):
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    for column in ("loss", "geometry", "skipped"):
+        assert np.isfinite([float(row[column]) for row in rows[1:]]).all()
+        assert np.isnan(float(rows[0][column]))  # before training
+    for column in ("val_loss", "val_abs_rel", "val_view_synthesis"):
         assert np.isfinite([float(row[column]) for row in rows]).all()
 
 

@@ -9,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from scdepth_tf import resume, runs
 from scdepth_tf.config import TrainConfig
@@ -54,9 +55,11 @@ def wait_for(condition, process):
     return True
 
 
-def kill_when(condition, data, out, delay):
+def kill_when(condition, data, out, delay, *options):
     """Train until `condition` and `delay` seconds more, then kill -9."""
-    process = tiny_training.start(data, out, "--snapshot-minutes", "0")
+    process = tiny_training.start(
+        data, out, "--snapshot-minutes", "0", *options
+    )
     assert wait_for(condition, process)
     process.join(delay)
     process.kill()
@@ -79,6 +82,21 @@ def contents(run):
                 )
             )
     found[runs.HISTORY] = (run / runs.HISTORY).read_bytes()
+    for name in ("train", "validation"):
+        found.update(events(run / runs.TENSORBOARD / name))
+    return found
+
+
+def events(folder):
+    """What TensorBoard shows, each point once."""
+    found = {}
+    for path in folder.iterdir():
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                key = f"{folder.name}/{value.tag} at {event.step}"
+                assert key not in found
+                found[key] = value.tensor.SerializeToString()
     return found
 
 
@@ -116,6 +134,25 @@ def test_killed_six_times_and_continued_equals_undisturbed(
     assert_equal_runs(out, undisturbed)
     names = {path.name for path in out.iterdir()}
     assert names == {path.name for path in undisturbed.iterdir()}
+
+
+def test_early_stopping_survives_a_kill(data, tmp_path):
+    """At the epoch where the history says so, and for good."""
+    out = tmp_path / "run"
+    # A rate at which training only gets worse.
+    options = "--patience", "2", "--learning-rate", "1", "--epochs", "30"
+    kill_when(lambda: newest_step(out) >= 11, data, out, 0, *options)
+    tiny_training.finish(data, out, *options)
+    history = np.genfromtxt(out / runs.HISTORY, delimiter=",", names=True)
+    scores = history["val_abs_rel"]
+    waited = [e - np.argmin(scores[: e + 1]) for e in range(len(scores))]
+    assert waited[-1] == 2 and max(waited[:-1]) < 2
+    assert 2 < len(scores) < 31
+    assert newest_step(out) == tiny_training.STEPS * (len(scores) - 1)
+    before = contents(out)
+    tiny_training.finish(data, out, *options)
+    assert contents(out) == before
+    assert "is finished" in tiny_training.log_of(out).read_text()
 
 
 def test_two_runs_agree_bit_for_bit(undisturbed_twice):

@@ -29,6 +29,11 @@ COMMAND = [
     "1e-3",
     "--schedule",
     "cosine",
+    # They have a state of their own to lose.
+    "--ema-momentum",
+    "0.9",
+    "--gradient-accumulation",
+    "3",
 ]
 
 

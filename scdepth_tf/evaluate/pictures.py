@@ -18,8 +18,6 @@ from scdepth_tf.metrics.depth import DepthErrors, Protocol, resize_depth
 
 _WIDTH = 416
 """Pixels of a picture on the sheet."""
-_SPARSE = 0.3
-"""Share of known pixels below which each is drawn larger, to be seen."""
 _LINE = 16
 """Pixels of a caption."""
 
@@ -60,7 +58,7 @@ class WorstImages:
             self._protocol.resize,
         )
         counted = np.where(self._protocol.mask(truth), truth, 0)
-        error = viz.color_ratio(depth, _visible(counted))
+        error = viz.color_ratio(depth, viz.spread_sparse(counted))
         if self._error_maps:
             path = self._error_maps / f"{sample.name.replace('/', '_')}.png"
             with replace_file(path) as unfinished:
@@ -126,7 +124,7 @@ class WorstImages:
         pictures = [
             image,
             viz.color_depth(depth, nearest, farthest),
-            viz.color_depth(_visible(truth), nearest, farthest),
+            viz.color_depth(viz.spread_sparse(truth), nearest, farthest),
             error,
         ]
         height = round(_WIDTH * image.shape[0] / image.shape[1])
@@ -137,28 +135,6 @@ class WorstImages:
             ],
             axis=1,
         )
-
-
-def _visible(truth: np.ndarray) -> np.ndarray:
-    """Sparse measurements, each spread over its neighbours without one; the
-    nearest wins.
-    """
-    if np.mean(truth > 0) > _SPARSE:
-        return truth
-    padded = np.pad(
-        np.where(truth > 0, truth, np.inf), 2, constant_values=np.inf
-    )
-    height, width = truth.shape
-    nearest = np.min(
-        [
-            padded[row : row + height, column : column + width]
-            for row in range(5)
-            for column in range(5)
-        ],
-        axis=0,
-    )
-    spread = np.where(np.isinf(nearest), 0, nearest)
-    return np.where(truth > 0, truth, spread)
 
 
 def _captioned(caption: str, strip: np.ndarray) -> np.ndarray:

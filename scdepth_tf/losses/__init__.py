@@ -16,6 +16,7 @@ from scdepth_tf.losses.terms import (
     ViewComparison,
     compare_views,
     loss_terms,
+    view_synthesis_error,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "LossConfig",
     "compare_views",
     "ViewComparison",
+    "view_synthesis_error",
     "ssim_distance",
     "photometric_error",
     "standardise",

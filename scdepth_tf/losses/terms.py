@@ -92,18 +92,12 @@ def compare_views(
     warp = inverse_warp(
         source, source_depth, target_depth, source_from_target, intrinsics
     )
-    absolute = tf.minimum(tf.abs(target - warp.image), 1.0)
-    if config.ssim_weight > 0.0:
-        dissimilarity = ssim_distance(target, warp.image, config.ssim_window)
-    else:
-        dissimilarity = tf.zeros_like(absolute)
+    absolute, photometric = _photometric(target, warp.image, config)
     inconsistency = depth_inconsistency(warp.computed_depth, warp.sampled_depth)
     return ViewComparison(
         warped=warp.image,
         absolute=tf.reduce_mean(absolute, axis=-1, keepdims=True),
-        photometric=photometric_error(
-            absolute, dissimilarity, config.ssim_weight
-        ),
+        photometric=photometric,
         inconsistency=inconsistency,
         self_mask=self_mask(inconsistency),
         auto_mask=auto_mask(target, warp.image, source),
@@ -202,6 +196,68 @@ def loss_terms(
         auto_mask_fraction=tf.reduce_mean(pairs.auto_mask),
         self_mask_mean=masked_mean(pairs.self_mask, pairs.valid),
         dropped_fraction=1.0 - tf.reduce_mean(kept),
+    )
+
+
+def view_synthesis_error(
+    target: tf.Tensor,
+    sources: tf.Tensor,
+    target_depth: tf.Tensor,
+    source_depths: tf.Tensor,
+    sources_from_target: tf.Tensor,
+    intrinsics: tf.Tensor,
+    config: LossConfig | None = None,
+) -> tf.Tensor:
+    """How well the sources explain the target: for validation, not a loss.
+
+    The photometric error over *all* pixels. One that is out of view counts
+    with the error of the unwarped source: nothing is won by looking away. No
+    mask weighs it: M_a keeps next to nothing where nothing moves, and M_s is
+    made by the networks that are to be judged. Networks that see no motion
+    get the error of the unwarped sources.
+
+    Args:
+        target: [B, H, W, 3] RGB in [0, 1].
+        sources: [B, N, H, W, 3] RGB in [0, 1].
+        target_depth: [B, H, W, 1] scene units, > 0.
+        source_depths: [B, N, H, W, 1] scene units, > 0.
+        sources_from_target: [B, N, 4, 4].
+        intrinsics: [B, 3, 3] pixels.
+        config: which photometric error; `LossConfig.release()` by default.
+
+    Returns:
+        Scalar in [0, 1].
+    """
+    config = config or LossConfig.release()
+    count = sources.shape[1]
+    targets = _repeat(standardise(target), count)
+    sources = _pair_major(standardise(sources))
+    views = compare_views(
+        target=targets,
+        source=sources,
+        target_depth=_repeat(target_depth, count),
+        source_depth=_pair_major(source_depths),
+        source_from_target=_pair_major(sources_from_target),
+        intrinsics=_repeat(intrinsics, count),
+        config=config,
+    )
+    _, unwarped = _photometric(targets, sources, config)
+    return tf.reduce_mean(
+        tf.where(views.valid > 0.0, views.photometric, unwarped)
+    )
+
+
+def _photometric(
+    target: tf.Tensor, other: tf.Tensor, config: LossConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The clipped L1 error [B, H, W, 3], and with SSIM [B, H, W, 1]."""
+    absolute = tf.minimum(tf.abs(target - other), 1.0)
+    if config.ssim_weight > 0.0:
+        dissimilarity = ssim_distance(target, other, config.ssim_window)
+    else:
+        dissimilarity = tf.zeros_like(absolute)
+    return absolute, photometric_error(
+        absolute, dissimilarity, config.ssim_weight
     )
 
 
