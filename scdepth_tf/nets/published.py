@@ -126,6 +126,8 @@ class Published:
     layout: Layout
     state: State
     """Names as the layout has them, without the checkpoint's own prefix."""
+    is_rectified: bool = False
+    """Whether SC-Depth V2's third network is beside it."""
 
     @property
     def encoder(self) -> str:
@@ -217,6 +219,7 @@ def _under_prefixes(
                 for name, tensor in state.items()
                 if name.startswith(prefix)
             },
+            is_rectified=any(name.startswith(RECTIFIER) for name in state),
         )
         for prefix in prefixes
     ]

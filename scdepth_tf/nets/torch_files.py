@@ -34,6 +34,7 @@ _STORAGES = {
 _MALFORMED = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
+    AssertionError,
     AttributeError,
     EOFError,
     IndexError,
@@ -91,10 +92,10 @@ def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _reason(error: Exception) -> str:
-    # Ours are whole sentences; the unpickler's own speak of its stack.
+    reason = " ".join(str(error).split())  # in one line
     if isinstance(error, _ContentError):
-        return str(error)
-    return f"it is damaged or cut short ({str(error) or type(error).__name__})"
+        return reason
+    return f"it is damaged or cut short ({reason or type(error).__name__})"
 
 
 class _ContentError(ValueError):
@@ -234,8 +235,12 @@ class _StandIn:
         return self
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    """Rebuilds dictionaries and descriptions of tensors, nothing else."""
+class _TensorUnpickler(pickle._Unpickler):
+    """Rebuilds dictionaries and descriptions of tensors, nothing else.
+
+    On the unpickler in Python: the one in C reserves as much memory as a file
+    asks for, and prints errors of its own about damaged ones.
+    """
 
     def __init__(self, file: BinaryIO | zipfile.ZipExtFile) -> None:
         super().__init__(file, encoding="utf-8")
