@@ -148,13 +148,12 @@ class Import:
     not say."""
 
     def run(self) -> None:
-        """Import, and say how to go on."""
+        """Import, and say what next."""
         from scdepth_tf.published import import_checkpoints
 
         import_checkpoints(self.checkpoints, self.out, self.image_size)
         sys.stdout.write(
-            f"{self.out}; next: scdepth evaluate depth {self.out} DATA, or "
-            f"scdepth train DATA --out RUN --model.weights {self.out}\n"
+            f"{self.out}; next: scdepth evaluate depth {self.out} DATA\n"
         )
 
 

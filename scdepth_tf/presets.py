@@ -218,7 +218,7 @@ depth = model.predict(images)  # [N, H, W, 3] in [0, 1] -> [N, H, W, 1]
 ```bash
 scdepth evaluate depth {name} DATA
 scdepth export {name} --out phone
-scdepth train DATA --out RUN --model.weights {name}  # with its choices
+scdepth train DATA --out RUN --config {name}/config.json --model.weights {name}
 ```
 
 `sha256sum -c SHA256SUMS` tells whether the files arrived whole; loading checks

@@ -21,7 +21,7 @@ _STORAGES = {"float32": "FloatStorage", "int64": "LongStorage"}
 
 class _Storage:
     def __init__(self, array: np.ndarray, key: str) -> None:
-        self.array = np.ascontiguousarray(array)
+        self.array = np.array(array, order="C")  # 0-d stays 0-d
         self.key = key
 
 
