@@ -111,7 +111,7 @@ LAYOUTS = (
         },
     ),
 )
-_ENCODER = Layout("ResNet", "encoder", "")
+_ENCODER = Layout("torchvision", "encoder", "")
 _BLOCKS = {
     ("conv2", 2, 2, 2, 2): "resnet18",
     ("conv3", 3, 4, 6, 3): "resnet50",
@@ -136,24 +136,14 @@ class Published:
         Raises:
             ValueError: it is another ResNet.
         """
-        prefix = self.layout.encoder
+        state = self.encoder_state
         blocks = [
-            1
-            + max(
-                (
-                    int(
-                        name.removeprefix(f"{prefix}layer{stage}.").split(".")[
-                            0
-                        ]
-                    )
-                    for name in self.state
-                    if name.startswith(f"{prefix}layer{stage}.")
-                ),
-                default=-1,
+            len(
+                {name.split(".")[1] for name in state if name.startswith(stage)}
             )
-            for stage in range(1, 5)
+            for stage in ("layer1.", "layer2.", "layer3.", "layer4.")
         ]
-        bottleneck = f"{prefix}layer1.0.conv3.weight" in self.state
+        bottleneck = "layer1.0.conv3.weight" in state
         key = ("conv3" if bottleneck else "conv2", *blocks)
         if key not in _BLOCKS:
             raise ValueError(
@@ -161,6 +151,16 @@ class Published:
                 " there are 18 ([2, 2, 2, 2]) and 50 ([3, 4, 6, 3]) here"
             )
         return _BLOCKS[key]
+
+    @property
+    def encoder_state(self) -> dict[str, np.ndarray]:
+        """The ResNet alone, with torchvision's names."""
+        prefix = self.layout.encoder
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.state.items()
+            if name.startswith(prefix)
+        }
 
     @property
     def channels(self) -> int:
@@ -317,14 +317,12 @@ def load_encoder(encoder: keras.Model, path: str | Path) -> None:
     found = open_published(path)
     channels = encoder.input_shape[-1]
     same = [item for item in found if item.channels == channels]
-    published = (same or found)[0]
+    whole = (same or found)[0]
+    published = Published(whole.path, _ENCODER, whole.encoder_state)
     _check_encoder(encoder, published)
-    put_weights(
-        encoder.layers,
-        published.state,
-        lambda layer: published.layout.encoder + _resnet_name(layer),
-        published.path,
-    )
+    layers = _weighted(encoder.layers)
+    _check_nothing_left(published, [_resnet_name(x.name) for x in layers])
+    put_weights(layers, published.state, _resnet_name, published.path)
 
 
 def _check_encoder(encoder: keras.Model, published: Published) -> None:
@@ -348,9 +346,8 @@ def _check_nothing_left(published: Published, used: Iterable[str]) -> None:
     ]
     if left:
         raise ValueError(
-            f"{published.path} seems to be a {layout.kind} network of"
-            f" {layout.origin}, but has weights without a place in it:"
-            f" {_first(left)}"
+            f"{published.path} seems to hold {layout.origin} {layout.kind}"
+            f" weights, but has some without a place in ours: {_first(left)}"
         )
 
 

@@ -204,7 +204,7 @@ def test_missing_and_unknown_weights_are_named(tmp_path):
     path = torch_writer.save(tmp_path / "odd.ckpt", {"state_dict": state})
     network = DepthNet("resnet18", upsampling="bilinear")
     said = refusal(load_torch_weights, network, path)
-    assert "depth network of sc_depth_pl, but has weights without" in said
+    assert "sc_depth_pl depth weights, but has some without a place" in said
     assert "layer1.0.se.weight" in said
     del state["encoder.encoder.layer1.0.se.weight"]
     for name in [name for name in state if "dispconvs" in name]:
