@@ -23,6 +23,8 @@ _HOME = {
     "PrepareConfig": "scdepth_tf.config",
     "TrainConfig": "scdepth_tf.config",
     "evaluate_depth": "scdepth_tf.evaluate",
+    "import_checkpoints": "scdepth_tf.published",
+    "load_torch_weights": "scdepth_tf.nets",
 }
 _MODULES = (
     "averaging",
@@ -39,6 +41,8 @@ _MODULES = (
     "nets",
     "predict",
     "prepare",
+    "presets",
+    "published",
     "runs",
     "synthetic",
     "train",

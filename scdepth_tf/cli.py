@@ -136,17 +136,45 @@ class Train:
 
 
 @dataclasses.dataclass(frozen=True)
-class Export:
-    """Write the depth network of a run as a TFLite model for a device."""
+class Import:
+    """Make a preset of PyTorch checkpoints of SC-SfMLearner-Release or
+    sc_depth_pl; whatever takes a RUN takes it, too.
+    """
 
-    run_folder: Folder
-    """Run directory of `scdepth train`."""
+    checkpoints: tyro.conf.Positional[tuple[Path, ...]]
+    """dispnet and exp_pose of the former, or one .ckpt of the latter."""
 
     out: Path
-    """Folder for depth_QUANTIZE.tflite."""
+    """Folder to make."""
 
-    format: Literal["tflite"] = "tflite"
-    """File format."""
+    image_size: tuple[int, int] = (256, 832)
+    """Height and width that the networks were trained at; the checkpoints do
+    not say."""
+
+    def run(self) -> None:
+        """Import, and say what next."""
+        from scdepth_tf.published import import_checkpoints
+
+        import_checkpoints(self.checkpoints, self.out, self.image_size)
+        sys.stdout.write(
+            f"{self.out}; next: scdepth evaluate depth {self.out} DATA\n"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Write the depth network of a run as a TFLite model for a device, or
+    both networks as a preset to pass on.
+    """
+
+    run_folder: Folder
+    """Run directory of `scdepth train`, or a preset."""
+
+    out: Path
+    """Folder for depth_QUANTIZE.tflite, or to make as a preset."""
+
+    format: Literal["tflite", "preset"] = "tflite"
+    """`preset`: weights, choices, a model card and checksums."""
 
     quantize: Literal["float32", "int8"] = "float32"
     """int8 is integer from the input to the logits."""
@@ -159,6 +187,9 @@ class Export:
         from scdepth_tf import data, export, runs
 
         run = runs.open_run(self.run_folder)
+        if self.format == "preset":
+            sys.stdout.write(f"{runs.write_preset(run, self.out)}\n")
+            return
         calibration = None
         if self.quantize == "int8":
             scenes = data.open_scenes(
@@ -201,7 +232,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: list[str]) -> Demo | Prepare | Train | Evaluate | Export:
+def _parse(
+    arguments: list[str],
+) -> Demo | Prepare | Train | Evaluate | Import | Export:
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -214,6 +247,7 @@ def _parse(arguments: list[str]) -> Demo | Prepare | Train | Evaluate | Export:
         | Annotated[Prepare, tyro.conf.subcommand("prepare")]
         | Annotated[Train, train]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[Export, tyro.conf.subcommand("export")],
         prog="scdepth",
         description="Self-supervised, scale-consistent depth from video.",

@@ -405,8 +405,8 @@ def _evaluate_depth(
 def _load_model(run: Run, weights: str) -> SCDepth:
     from scdepth_tf import runs
 
-    names = {"best": runs.BEST_WEIGHTS, "last": runs.LAST_WEIGHTS}
-    return runs.load_model(run, run.folder / names[weights])
+    last = run.folder / runs.LAST_WEIGHTS if weights == "last" else None
+    return runs.load_model(run, last)
 
 
 def _protocol(name: str, resize: str | None = None) -> Protocol:

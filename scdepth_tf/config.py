@@ -85,14 +85,34 @@ class ModelConfig:
         "resnet18"
     )
     decoder: Literal["reference", "mobile"] = "reference"
+
+    upsampling: Literal["nearest", "bilinear"] | None = None
+    """In the decoder; None is nearest for `reference` (release) and bilinear
+    for `mobile`. Lightning: reference, bilinear."""
+
+    alpha: float = 10.0
+    """disparity = alpha · sigmoid + beta: depth lies between 1 / (alpha +
+    beta) and 1 / beta scene units."""
+
+    beta: float = 0.01
+    """Smallest disparity."""
+
     pose_encoder: Literal[
         "resnet18", "resnet50", "efficientnet_lite0", "optical_flow"
     ] = "resnet18"
     """`optical_flow` measures motion instead of learning to: for runs of
     minutes and for little footage."""
 
-    encoder_weights: Literal["imagenet", "none"] = "none"
-    """Start the encoders from ImageNet weights, where a package has them."""
+    encoder_weights: str = "none"
+    """Start the encoders from weights: `imagenet`, where a package has them
+    (Lite0), or a PyTorch file with a ResNet's: torchvision's, a monodepth2
+    encoder.pth, a checkpoint of the published codes."""
+
+    pose_encoder_weights: str | None = None
+    """The same for the pose encoder, where its file is another."""
+
+    weights: str | None = None
+    """Start both networks from a run or a preset."""
 
     reverse_pose: Literal["inverse", "network"] = "inverse"
     """Pose of the reverse direction: SE(3) inverse of the forward one (half
@@ -103,6 +123,15 @@ class ModelConfig:
     """Learn a factor on the focal lengths of cam.txt, at most 2 either way,
     where they are a guess: one for all scenes with the same cam.txt
     (`camera`) or one for each scene (`scene`). Needs footage with turns."""
+
+    def without_weights(self) -> ModelConfig:
+        """The same networks, to be filled with weights of their own."""
+        return dataclasses.replace(
+            self,
+            encoder_weights="none",
+            pose_encoder_weights=None,
+            weights=None,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

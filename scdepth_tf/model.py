@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from scdepth_tf.config import LossConfig
+from scdepth_tf import presets
+from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
 from scdepth_tf.geometry import inverse_pose, pose_matrix
 from scdepth_tf.losses import LossTerms, loss_terms, view_synthesis_error
+from scdepth_tf.nets import DepthNet, PoseNet
 from scdepth_tf.nets.focal_length import FocalLengthScale
 
 Batch = Mapping[str, tf.Tensor]
@@ -111,6 +114,136 @@ class SCDepth(keras.Model):
         self._bad_input = keras.metrics.Sum(name="bad_input")
         self._view_synthesis = keras.metrics.Mean(name="view_synthesis")
         self.built = True  # both networks are; Keras cannot know
+
+    # === Made of choices, kept in folders ===
+
+    @classmethod
+    def from_choices(
+        cls,
+        config: ModelConfig,
+        loss: LossConfig | None = None,
+        learned_focal_lengths: int = 0,
+    ) -> SCDepth:
+        """Both networks, their encoders as `config` says; its `weights` are
+        for `scdepth_tf.runs.build_model`.
+
+        Raises:
+            FileNotFoundError: weights of the encoders are not there.
+            ValueError: they are for other encoders, or two things say what
+                the encoders start from.
+        """
+        if config.weights and config != dataclasses.replace(
+            config.without_weights(), weights=config.weights
+        ):
+            raise ValueError(
+                "weights and encoder_weights both say what the encoders start "
+                f"from: {config.weights!r}, {config.encoder_weights!r}; give "
+                "one of them"
+            )
+        depth_weights = config.encoder_weights
+        pose_weights = config.pose_encoder_weights or depth_weights
+        if config.pose_encoder == "optical_flow":
+            pose_weights = config.pose_encoder_weights or "none"
+        return cls(
+            DepthNet(
+                config.depth_encoder,
+                config.decoder,
+                config.upsampling,
+                encoder_weights=_or_none(depth_weights),
+                alpha=config.alpha,
+                beta=config.beta,
+            ),
+            PoseNet(
+                config.pose_encoder, encoder_weights=_or_none(pose_weights)
+            ),
+            loss=loss,
+            reverse_pose=config.reverse_pose,
+            learned_focal_lengths=learned_focal_lengths,
+        )
+
+    def choices(self) -> ModelConfig:
+        """The config from which `from_choices` builds equal networks.
+
+        Raises:
+            ValueError: a network is not a `DepthNet` or `PoseNet`.
+        """
+        depth, pose = self.depth_net, self.pose_net
+        if not (isinstance(depth, DepthNet) and isinstance(pose, PoseNet)):
+            raise ValueError(
+                "only DepthNet and PoseNet can be described; the networks are "
+                f"{type(depth).__name__} and {type(pose).__name__}"
+            )
+        return ModelConfig(
+            depth_encoder=depth.encoder_name,
+            decoder=depth.decoder_name,
+            upsampling=depth.upsampling,
+            alpha=depth.alpha,
+            beta=depth.beta,
+            pose_encoder=pose.encoder_name,
+            reverse_pose=self.reverse_pose,
+        )
+
+    @classmethod
+    def from_preset(cls, folder: str | Path) -> SCDepth:
+        """The model of a preset: a folder of `save_to_preset`, of `scdepth
+        import` or of `scdepth export RUN --format preset`.
+
+        Raises:
+            FileNotFoundError: there is no preset in the folder.
+            ValueError: a file is damaged, or cannot be understood.
+        """
+        config = presets.open_preset(folder)
+        model = cls.from_choices(config.model.without_weights(), config.loss)
+        model.load_weights(Path(folder) / presets.WEIGHTS)
+        return model
+
+    def save_to_preset(
+        self,
+        folder: str | Path,
+        *,
+        image_size: tuple[int, int] | None = None,
+        trained_on: str = "not recorded",
+        training: TrainConfig | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> Path:
+        """Write both networks, their description, a model card and the
+        SHA-256 of each file to a folder that can be passed on.
+
+        Args:
+            folder: to make.
+            image_size: height and width that evaluation and export take;
+                that of `training`, or (256, 832), by default.
+            trained_on: the data, for the card.
+            training: the choices of the training, for the card and to train
+                again.
+            metrics: figures for the card, by their names.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ValueError: the folder exists or cannot be written, or a network
+                is not a `DepthNet` or `PoseNet`.
+        """
+        config = training or TrainConfig()
+        config = dataclasses.replace(
+            config,
+            model=self.choices(),
+            loss=self.loss_config,
+            data=dataclasses.replace(
+                config.data, image_size=image_size or config.data.image_size
+            ),
+        )
+        # Without the focal lengths: they belong to cameras, not to networks.
+        networks = SCDepth(self.depth_net, self.pose_net)
+        return presets.write_preset(
+            folder,
+            config,
+            networks.save_weights,
+            trained_on,
+            metrics or {},
+            is_training_known=training is not None,
+        )
 
     # === The method ===
 
@@ -372,6 +505,10 @@ class SCDepth(keras.Model):
             self._means[name].update_state(
                 tf.where(finite, value, 0.0), tf.cast(finite, tf.float32)
             )
+
+
+def _or_none(weights: str) -> str | None:
+    return None if weights == "none" else weights
 
 
 def _is_finite(batch: Batch) -> tf.Tensor:

@@ -8,6 +8,8 @@ resume/             snapshots from which the same command goes on
 cameras.json        focal lengths, only where they are learnt
 model.weights.h5    weights after the last epoch
 best.weights.h5     weights of the best epoch, the one before training included
+
+A preset (`scdepth_tf.presets`) can be read as a run that has ended.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdepth_tf import data
+from scdepth_tf import data, presets
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
 from scdepth_tf.files import write_whole
 
@@ -142,9 +144,12 @@ def create_run(
 def open_run(folder: str | Path) -> Run:
     """Read a run directory's config.
 
+    Args:
+        folder: of a run or a preset.
+
     Raises:
         FileNotFoundError: there is no run in the folder.
-        ValueError: its config.json cannot be understood.
+        ValueError: its config.json cannot be understood; a preset is damaged.
     """
     folder = Path(folder)
     path = folder / CONFIG
@@ -153,6 +158,8 @@ def open_run(folder: str | Path) -> Run:
             f"{folder} is not a run: it has no {CONFIG}; `scdepth train DATA "
             "--out RUN` makes one"
         )
+    if presets.is_preset(folder):
+        presets.check_files(folder)
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
         config = TrainConfig.from_dict(described["config"])
@@ -174,13 +181,15 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
         ValueError: the weights do not fit the networks of config.json.
     """
     path = Path(weights) if weights else run.folder / BEST_WEIGHTS
+    if not weights and presets.is_preset(run.folder):
+        path = run.folder / presets.WEIGHTS
     if not path.is_file():
         raise FileNotFoundError(
             f"no weights at {path}; training writes them after its first epoch"
         )
     learns_focal_length = run.config.model.learn_focal_length != "off"
     model = build_model(
-        dataclasses.replace(run.config.model, encoder_weights="none"),
+        run.config.model.without_weights(),
         run.config.loss,
         cameras=len(read_cameras(run)) if learns_focal_length else 0,
     )
@@ -197,31 +206,86 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
 def build_model(
     config: ModelConfig, loss: LossConfig, cameras: int = 0
 ) -> SCDepth:
-    """Both networks, fresh or from ImageNet, and the method around them.
+    """Both networks, fresh or from weights, and the method around them.
 
     Args:
         config: the networks.
         loss: the loss.
         cameras: how many have their focal lengths learnt.
+
+    Raises:
+        FileNotFoundError: weights to start from are not there.
+        ValueError: they are for other networks.
     """
     from scdepth_tf.model import SCDepth
-    from scdepth_tf.nets import DepthNet, PoseNet
 
-    weights = (
-        None if config.encoder_weights == "none" else config.encoder_weights
+    model = SCDepth.from_choices(config, loss, cameras)
+    if config.weights:
+        _start_from(config.weights, model)
+    return model
+
+
+def _start_from(folder: str, model: SCDepth) -> None:
+    start = load_model(open_run(folder))
+    theirs, ours = start.choices(), model.choices()
+    differences = [
+        f"{field.name} {getattr(theirs, field.name)!r} there,"
+        f" {getattr(ours, field.name)!r} here"
+        for field in dataclasses.fields(ModelConfig)
+        if field.name != "reverse_pose"
+        and getattr(theirs, field.name) != getattr(ours, field.name)
+    ]
+    if differences:
+        raise ValueError(
+            f"{folder} has other networks than those that are to start from "
+            f"it: {'; '.join(differences)}"
+        )
+    model.depth_net.set_weights(start.depth_net.get_weights())
+    model.pose_net.set_weights(start.pose_net.get_weights())
+
+
+def write_preset(run: Run, folder: str | Path) -> Path:
+    """Write the best weights of a run as a preset, with what is known.
+
+    Focal lengths that were learnt stay with the run.
+
+    Args:
+        run: a run that has weights.
+        folder: to make.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileNotFoundError: the run has no weights yet.
+        ValueError: the folder exists or cannot be written.
+    """
+    return load_model(run).save_to_preset(
+        folder,
+        trained_on=data.short_name(run.training_data),
+        training=run.config,
+        metrics=_best_metrics(run),
     )
-    return SCDepth(
-        DepthNet(config.depth_encoder, config.decoder, encoder_weights=weights),
-        PoseNet(
-            config.pose_encoder,
-            encoder_weights=(
-                None if config.pose_encoder == "optical_flow" else weights
-            ),
-        ),
-        loss=loss,
-        reverse_pose=config.reverse_pose,
-        learned_focal_lengths=cameras,
-    )
+
+
+def _best_metrics(run: Run) -> dict[str, float]:
+    """What validation said of the best epoch, as it was chosen."""
+    path = run.folder / HISTORY
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [
+            {name: float(value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+    judge = "val_abs_rel" if "val_abs_rel" in rows[0] else "val_loss"
+    # NaN never compares as better.
+    best = min(rows, key=lambda row: (row[judge] != row[judge], row[judge]))
+    return {
+        name: value
+        for name, value in best.items()
+        if name == "epoch" or name.startswith("val_")
+    }
 
 
 def write_history(run: Run, rows: Sequence[Mapping[str, float]]) -> None:

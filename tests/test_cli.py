@@ -303,3 +303,22 @@ def test_a_frame_damaged_in_its_middle_is_named(tmp_path, capsys):
     arguments = ["train", str(folder), "--out", str(tmp_path / "run"), *TINY]
     assert cli.main([*arguments, "--steps-per-epoch", "8"]) == 1
     assert "000002.png" in capsys.readouterr().err
+
+
+def test_run_becomes_a_preset_with_its_best_epoch(trained, tmp_path):
+    _, run = trained
+    out = tmp_path / "preset"
+    command = ["export", str(run), "--out", str(out), "--format", "preset"]
+    assert cli.main(command) == 0
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    best = min(rows, key=lambda row: float(row["val_abs_rel"]))
+    card = (out / "README.md").read_text()
+    assert f"| val_abs_rel | {float(best['val_abs_rel']):g} |" in card
+    assert "2 epochs of 1 steps of 1 triplets" in card
+    config = json.loads((out / "config.json").read_text())["config"]
+    assert config["epochs"] == 2
+    ours = runs.load_model(runs.open_run(out)).get_weights()
+    theirs = runs.load_model(runs.open_run(run)).get_weights()
+    for one, two in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, two)

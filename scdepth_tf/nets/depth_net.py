@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -26,8 +27,9 @@ class DepthNet(keras.Model):
             execute as they are).
         upsampling: "nearest" (SC-SfMLearner-Release) or "bilinear"
             (sc_depth_pl). None: nearest for reference, bilinear for mobile.
-        encoder_weights: None for random weights or "imagenet". Not part of
-            `get_config`: a saved model brings its own weights.
+        encoder_weights: None for random weights, "imagenet" (Lite0) or the
+            path of a PyTorch file with a ResNet's (`load_encoder`). Not part
+            of `get_config`: a saved model brings its own weights.
         alpha: range of the disparity.
         beta: smallest disparity.
 
@@ -39,7 +41,7 @@ class DepthNet(keras.Model):
 
     Raises:
         ValueError: unknown names; H or W of an image not divisible by 32.
-        FileNotFoundError: the ImageNet weights are not installed.
+        FileNotFoundError: the encoder's weights are not there.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class DepthNet(keras.Model):
         encoder: str = "resnet18",
         decoder: Literal["reference", "mobile"] = "reference",
         upsampling: Literal["nearest", "bilinear"] | None = None,
-        encoder_weights: Literal["imagenet"] | None = None,
+        encoder_weights: str | Path | None = None,
         alpha: float = 10.0,
         beta: float = 0.01,
         **kwargs: Any,

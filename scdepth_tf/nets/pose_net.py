@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -36,10 +37,11 @@ class PoseNet(keras.Model):
         encoder: "resnet18", "resnet50" or "efficientnet_lite0", which see
             both images stacked on channels, or "optical_flow", which sees
             the Lucas–Kanade flow between them and learns within minutes.
-        encoder_weights: None for random weights or "imagenet" (the first
-            convolution's kernel is repeated for the second image and
-            halved). Not part of `get_config`: a saved model brings its own
-            weights.
+        encoder_weights: None for random weights, "imagenet" (Lite0) or the
+            path of a PyTorch file with a ResNet's (`load_encoder`); the
+            kernel of a first convolution for one image is repeated for the
+            second and halved. Not part of `get_config`: a saved model brings
+            its own weights.
 
     Attributes:
         encoder: the encoder as a model, pairs -> features, the last of
@@ -49,13 +51,13 @@ class PoseNet(keras.Model):
 
     Raises:
         ValueError: unknown names; H or W of an image not divisible by 32.
-        FileNotFoundError: the ImageNet weights are not installed.
+        FileNotFoundError: the encoder's weights are not there.
     """
 
     def __init__(
         self,
         encoder: str = "resnet18",
-        encoder_weights: Literal["imagenet"] | None = None,
+        encoder_weights: str | Path | None = None,
         **kwargs: Any,
     ) -> None:
         # Images stay float32 up to the standardisation under every policy.
