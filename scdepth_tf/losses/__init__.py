@@ -15,12 +15,14 @@ from scdepth_tf.losses.terms import (
     LossTerms,
     ViewComparison,
     compare_views,
+    count_pixels,
     loss_terms,
 )
 
 __all__ = [
     "loss_terms",
     "LossTerms",
+    "count_pixels",
     "LossConfig",
     "compare_views",
     "ViewComparison",
