@@ -77,6 +77,7 @@ class KeepRun(keras.callbacks.Callback):
         steps_per_epoch: steps in a whole epoch.
         snapshot_minutes: time between snapshots within an epoch.
         cameras: those whose focal lengths are learnt.
+        writes: whether this process is the one that writes.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class KeepRun(keras.callbacks.Callback):
         steps_per_epoch: int,
         snapshot_minutes: float,
         cameras: Sequence[data.Camera] = (),
+        writes: bool = True,
     ):
         super().__init__()
         self._run = run
@@ -93,6 +95,7 @@ class KeepRun(keras.callbacks.Callback):
         self._steps = steps_per_epoch
         self._seconds = 60 * snapshot_minutes
         self._cameras = cameras
+        self._writes = writes
         self._running_means = None
         self._last_snapshot = time.monotonic()
 
@@ -140,6 +143,8 @@ class KeepRun(keras.callbacks.Callback):
 
     def publish(self) -> None:
         """Write history, weights and focal lengths, as the state has them."""
+        if not self._writes:
+            return
         history = self._state.history
         runs.write_history(self._run, history)
         if not history or self._state.step % self._steps:
@@ -153,6 +158,8 @@ class KeepRun(keras.callbacks.Callback):
             )
 
     def _save(self) -> None:
+        if not self._writes:
+            return
         resume.save(self._run.folder / runs.RESUME, self.model, self._state)
         self._last_snapshot = time.monotonic()
 

@@ -107,6 +107,14 @@ class Train:
     """At most this much work is lost in a kill; an epoch ends with a snapshot,
     too."""
 
+    strategy: Literal["none", "mirrored", "multi_worker"] = "none"
+    """Share each batch among all graphics cards of this machine (mirrored),
+    or among the machines of TF_CONFIG, each of which runs this command."""
+
+    replicas: int | None = None
+    """With mirrored: only so many cards; without any, so many parts of the
+    processor, to try it out."""
+
     recipe: Literal[*RECIPES] | None = None
     """Start from a named recipe; `--recipe NAME --help` shows its values."""
 
@@ -128,6 +136,8 @@ class Train:
             self.choices,
             self.scenes,
             snapshot_minutes=self.snapshot_minutes,
+            strategy=self.strategy,
+            replicas=self.replicas,
         )
 
 

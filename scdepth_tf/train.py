@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from scdepth_tf import data, resume, runs
+from scdepth_tf import data, distribution, replicas, resume, runs
 from scdepth_tf.callbacks import DepthValidation, KeepRun, Progress, Watch
 from scdepth_tf.config import TrainConfig
 
@@ -28,6 +28,8 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     progress: bool = True,
     snapshot_minutes: float = 10.0,
+    strategy: distribution.StrategyName = "none",
+    replicas: int | None = None,
 ) -> runs.Run:
     """Train on video and leave a run directory.
 
@@ -49,6 +51,10 @@ def train(
         progress: show a bar, and a line for each epoch.
         snapshot_minutes: time between snapshots within an epoch; each epoch
             ends with one, too.
+        strategy: where it runs, see `distribution.make_strategy`. Workers on
+            several machines have to see the same `folder` and `out`; the
+            chief writes, all go on from what it has written.
+        replicas: how many local devices, with the strategy `mirrored`.
 
     Returns:
         The finished run.
@@ -56,7 +62,10 @@ def train(
     Raises:
         FileNotFoundError, ValueError: data, configuration or output folder
             cannot be used, or `out` holds a run with other choices.
+        ConnectionError: another worker was lost.
     """
+    devices = distribution.make_strategy(strategy, replicas)
+    share = distribution.part_of_batch(devices, config.batch_size)
     runs.check_same_run(out, config, folder, scenes)
     keras.utils.set_random_seed(config.seed)
     train_scenes, val_scenes = (
@@ -73,32 +82,49 @@ def train(
         config, train_scenes, val_scenes
     )
 
+    table = data.tabulate(train_scenes, config.data, train_cameras)
+    replicas_here = distribution.replicas_per_worker(devices)
+
     def train_set(first_batch: int) -> tf.data.Dataset:
-        return data.training_dataset(
-            train_scenes,
-            config.data,
-            config.batch_size,
-            config.seed,
-            first_batch,
-            cameras=train_cameras,
+        return devices.distribute_datasets_from_function(
+            lambda context: data.training_batches(
+                table,
+                config.data,
+                share,
+                config.seed,
+                first_batch * replicas_here,
+                context,
+            )
         )
 
-    train_set(0)  # finds mistakes
-    val_set = data.validation_dataset(
-        val_scenes, config.data, config.batch_size, cameras=val_cameras
-    ).take(_VALIDATION_BATCHES)
+    val_set = devices.distribute_datasets_from_function(
+        lambda context: data.validation_dataset(
+            val_scenes, config.data, share, val_cameras, context
+        ).take(_VALIDATION_BATCHES * replicas_here)
+    )
     _LOG.info(
         "%d training triplets in %d scenes, %d scenes to validate on",
-        len(data.triplets(train_scenes, config.data.stride)),
+        len(table.frames),
         len(train_scenes),
         len(val_scenes),
     )
 
-    model = _compiled(config, len(cameras))
-    run = runs.start_run(out, config, folder, scenes)
+    is_chief = distribution.is_chief(devices)
+    with devices.scope():
+        model = _compiled(config, len(cameras))
+    run = runs.Run(Path(out), config, data.absolute(folder), tuple(scenes))
+    if is_chief:
+        run = runs.start_run(out, config, folder, scenes)
+    distribution.wait_for_all(devices)
     state = _where_it_was(run, model, _fingerprint(train_scenes + val_scenes))
+    _check_all_go_on_from(state.step, run, devices)
     keep = KeepRun(
-        run, state, config.steps_per_epoch, snapshot_minutes, cameras
+        run,
+        state,
+        config.steps_per_epoch,
+        snapshot_minutes,
+        cameras,
+        writes=is_chief,
     )
     keep.set_model(model)
     keep.publish()
@@ -113,8 +139,12 @@ def train(
                 # Before the others: it adds what they record and choose by.
                 DepthValidation(val_scenes, config.data.image_size),
                 keep,
-                Watch(),
-                *([Progress(config, state.step)] if progress else []),
+                *([Watch()] if is_chief else []),
+                *(
+                    [Progress(config, state.step)]
+                    if progress and is_chief
+                    else []
+                ),
                 *callbacks,
             ],
         )
@@ -132,18 +162,39 @@ def train(
             f"{unreadable[0]} ({len(unreadable)} unreadable of {len(frames)} "
             "frames)"
         ) from error
+    distribution.wait_for_all(devices)  # until the chief has written
     return run
 
 
 def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
-    model = runs.build_model(config.model, config.loss, cameras)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        model = runs.build_model(config.model, config.loss, cameras)
+    finally:
+        keras.config.set_dtype_policy(before)
+    if config.synchronized_batch_norm:
+        replicas.synchronize_batch_norm(model)
+    clip_norm = config.clip_norm
+    if clip_norm is not None:  # of each replica's share, see replicas.apply_if
+        clip_norm /= replicas.replica_count()
+    # A float16 model wraps it in a LossScaleOptimizer.
     model.compile(
-        keras.optimizers.Adam(
-            _learning_rate(config), global_clipnorm=config.clip_norm
-        )
+        keras.optimizers.Adam(_learning_rate(config), global_clipnorm=clip_norm)
     )
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _check_all_go_on_from(
+    step: int, run: runs.Run, devices: tf.distribute.Strategy
+) -> None:
+    steps = distribution.everyones(devices, step)
+    if len(set(steps)) > 1:
+        raise ValueError(
+            f"the workers go on from different steps ({steps}); {run.folder} "
+            "must be one folder that all of them see"
+        )
 
 
 def _where_it_was(
