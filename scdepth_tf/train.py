@@ -13,6 +13,7 @@ import tensorflow as tf
 from scdepth_tf import data, distribution, replicas, resume, runs
 from scdepth_tf.callbacks import DepthValidation, KeepRun, Progress, Watch
 from scdepth_tf.config import TrainConfig
+from scdepth_tf.data import pipeline
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,12 +83,13 @@ def train(
         config, train_scenes, val_scenes
     )
 
-    table = data.tabulate(train_scenes, config.data, train_cameras)
+    table = pipeline.tabulate(train_scenes, config.data, train_cameras)
+    val_table = pipeline.tabulate(val_scenes, config.data, val_cameras)
     replicas_here = distribution.replicas_per_worker(devices)
 
     def train_set(first_batch: int) -> tf.data.Dataset:
         return devices.distribute_datasets_from_function(
-            lambda context: data.training_batches(
+            lambda context: pipeline.training_batches(
                 table,
                 config.data,
                 share,
@@ -97,10 +99,8 @@ def train(
             )
         )
 
-    val_set = devices.distribute_datasets_from_function(
-        lambda context: data.validation_dataset(
-            val_scenes, config.data, share, val_cameras, context
-        ).take(_VALIDATION_BATCHES * replicas_here)
+    val_set, val_steps = _validation_set(
+        val_table, config, devices, share, replicas_here
     )
     _LOG.info(
         "%d training triplets in %d scenes, %d scenes to validate on",
@@ -133,6 +133,7 @@ def train(
             model,
             train_set,
             val_set,
+            val_steps,
             config,
             state.step,
             callbacks=[
@@ -164,6 +165,34 @@ def train(
         ) from error
     distribution.wait_for_all(devices)  # until the chief has written
     return run
+
+
+def _validation_set(
+    table: pipeline.TripletTable,
+    config: TrainConfig,
+    devices: tf.distribute.Strategy,
+    share: int,
+    replicas_here: int,
+) -> tuple[tf.data.Dataset, int | None]:
+    """The first batches to validate on, and how many there are: None where
+    Keras can tell. Of distributed ones it counts each replica's by itself, so
+    that they come endlessly.
+    """
+
+    def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return pipeline.validation_batches(
+            table, config.data, share, context
+        ).take(_VALIDATION_BATCHES * replicas_here)
+
+    if devices.num_replicas_in_sync == 1:
+        return batches(tf.distribute.InputContext()), None
+    full = max(1, len(table.frames) // config.batch_size)
+    return (
+        devices.distribute_datasets_from_function(
+            lambda context: batches(context).repeat()
+        ),
+        min(full, _VALIDATION_BATCHES),
+    )
 
 
 def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
@@ -229,6 +258,7 @@ def _fit(
     model: keras.Model,
     train_set: Callable[[int], tf.data.Dataset],
     val_set: tf.data.Dataset,
+    val_steps: int | None,
     config: TrainConfig,
     step: int,
     callbacks: Sequence[keras.callbacks.Callback],
@@ -244,6 +274,7 @@ def _fit(
         model.fit(
             train_set(first * config.steps_per_epoch + taken),
             validation_data=val_set,
+            validation_steps=val_steps,
             initial_epoch=first,
             epochs=end,
             steps_per_epoch=config.steps_per_epoch - taken,

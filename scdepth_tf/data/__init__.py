@@ -29,8 +29,6 @@ __all__ = [
     "camera_indices",
     "triplets_that_move",
     "training_dataset",
-    "tabulate",
-    "training_batches",
     "validation_dataset",
     "spread_images",
     "load_image",
@@ -40,12 +38,7 @@ __all__ = [
     "find_unreadable",
 ]
 
-_NEED_TENSORFLOW = (
-    "training_dataset",
-    "tabulate",
-    "training_batches",
-    "validation_dataset",
-)
+_NEED_TENSORFLOW = ("training_dataset", "validation_dataset")
 
 
 def __getattr__(name: str) -> object:

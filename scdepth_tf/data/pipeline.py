@@ -74,7 +74,6 @@ def training_dataset(
     Raises:
         ValueError: the configuration is impossible or no triplet is found.
     """
-    _check(config, batch_size)
     return training_batches(
         tabulate(scenes, config, cameras),
         config,
@@ -96,7 +95,7 @@ def training_batches(
     """`training_dataset` of a table that is already there: finding the
     triplets can mean reading every frame.
     """
-    _check(config, batch_size)
+    _check_batch_size(batch_size)
     count = len(table.frames)
     workers = input_context.num_input_pipelines if input_context else 1
     worker = input_context.input_pipeline_id if input_context else 0
@@ -123,17 +122,29 @@ def validation_dataset(
     config: DataConfig,
     batch_size: int,
     cameras: Sequence[int] | None = None,
-    input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Every triplet once, in order, resized and otherwise as it is.
 
-    Same batches as `training_dataset`; the last one may be smaller. Where
-    several replicas share the work, all batches are full: what is left over
-    after the last one is not seen, and triplets are seen again where there are
-    fewer than one batch for each replica.
+    Same batches as `training_dataset`; the last one may be smaller.
     """
-    _check(config, batch_size)
-    table = tabulate(scenes, config, cameras)
+    return validation_batches(
+        tabulate(scenes, config, cameras), config, batch_size
+    )
+
+
+def validation_batches(
+    table: TripletTable,
+    config: DataConfig,
+    batch_size: int,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """`validation_dataset` of a table that is already there.
+
+    Where several replicas share the work, all batches are full: what is left
+    over after the last one is not seen, and triplets are seen again where
+    there are fewer than one batch for each replica.
+    """
+    _check_batch_size(batch_size)
     rows = np.arange(len(table.frames))
     if input_context and input_context.num_replicas_in_sync > 1:
         rows = _share(rows, batch_size, input_context)
@@ -175,8 +186,9 @@ def tabulate(
         cameras: index of each scene's camera, where focal lengths are learnt.
 
     Raises:
-        ValueError: no triplet is found.
+        ValueError: the configuration is impossible or no triplet is found.
     """
+    _check(config)
     found = _choose(scenes, config)
     starts = np.cumsum([0, *(len(scene) for scene in scenes)])
     frames = np.array([(item.target, *item.sources) for item in found])
@@ -340,7 +352,7 @@ def _element(
     return element
 
 
-def _check(config: DataConfig, batch_size: int) -> None:
+def _check(config: DataConfig) -> None:
     height, width = config.image_size
     if min(height, width) <= 0 or height % 32 or width % 32:
         raise ValueError(
@@ -357,6 +369,9 @@ def _check(config: DataConfig, batch_size: int) -> None:
             f"color_jitter is {config.color_jitter:g}; give 0 or more, less "
             "than 1"
         )
+
+
+def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; give 1 or more")
 
