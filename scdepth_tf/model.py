@@ -440,7 +440,9 @@ def _adapt_loss_scale(
     grow = steps >= optimizer.dynamic_growth_steps
     factor = tf.where(overflow, 0.5, tf.where(grow, 2.0, 1.0))
     optimizer.dynamic_scale.assign(scale * factor)
-    optimizer.step_counter.assign(tf.where(overflow | grow, 0, steps))
+    optimizer.step_counter.assign(
+        tf.where(overflow | grow, tf.zeros_like(steps), steps)
+    )
 
 
 def _is_finite(batch: Batch) -> tf.Tensor:
