@@ -97,6 +97,7 @@ class KeepRun(keras.callbacks.Callback):
         score: the figure in the logs that the best epoch has the least of.
         cameras: those whose focal lengths are learnt.
         average: the average of the weights, where that is what to keep.
+        writes: whether this process is the one that writes.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class KeepRun(keras.callbacks.Callback):
         score: str,
         cameras: Sequence[data.Camera] = (),
         average: WeightAverage | None = None,
+        writes: bool = True,
     ):
         super().__init__()
         self._run = run
@@ -117,6 +119,7 @@ class KeepRun(keras.callbacks.Callback):
         self._cameras = cameras
         self._more = average.variables if average else ()
         self._weights = average.in_model if average else contextlib.nullcontext
+        self._writes = writes
         self._running_means = None
         self._last_snapshot = time.monotonic()
 
@@ -190,6 +193,8 @@ class KeepRun(keras.callbacks.Callback):
 
     def publish(self) -> None:
         """Write history, weights and focal lengths, as the state has them."""
+        if not self._writes:
+            return
         history = self._state.history
         runs.write_history(self._run, history)
         if not history or self._state.step % self._steps:
@@ -204,6 +209,8 @@ class KeepRun(keras.callbacks.Callback):
             )
 
     def _save(self) -> None:
+        if not self._writes:
+            return
         folder = self._run.folder / runs.RESUME
         resume.save(folder, self.model, self._state, self._more)
         self._last_snapshot = time.monotonic()

@@ -110,6 +110,14 @@ class Train:
     tensorboard: bool = True
     """Write curves and pictures into OUT/tensorboard."""
 
+    strategy: Literal["none", "mirrored", "multi_worker"] = "none"
+    """Share each batch among all graphics cards of this machine (mirrored),
+    or among the machines of TF_CONFIG, each of which runs this command."""
+
+    replicas: int | None = None
+    """With mirrored: only so many cards; without any, so many parts of the
+    processor, to try it out."""
+
     recipe: Literal[*RECIPES] | None = None
     """Start from a named recipe; `--recipe NAME --help` shows its values."""
 
@@ -132,6 +140,8 @@ class Train:
             self.scenes,
             snapshot_minutes=self.snapshot_minutes,
             tensorboard=self.tensorboard,
+            strategy=self.strategy,
+            replicas=self.replicas,
         )
 
 

@@ -225,7 +225,7 @@ class TrainConfig:
     data: DataConfig = DataConfig()
 
     batch_size: int = 4
-    """Triplets in a step."""
+    """Triplets in a step, of all replicas together."""
 
     epochs: int = 100
     """Epochs; validation and a line of history.csv after each."""
@@ -263,8 +263,17 @@ class TrainConfig:
     clip_norm: float | None = None
     """Largest global norm of the gradient; None is off."""
 
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """What the networks compute in; weights, geometry and losses are always
+    float32. `mixed_float16` scales the loss, by itself."""
+
+    synchronized_batch_norm: bool = False
+    """Of several replicas: normalise with the statistics of the global batch,
+    as one device would, at the price of waiting for each other in every
+    layer; otherwise with each replica's own."""
+
     seed: int = 0
-    """Weights, data order, augmentation and split."""
+    """Weights, data order, augmentation and split: on a CPU, all there is."""
 
     @classmethod
     def from_dict(

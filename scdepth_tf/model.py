@@ -10,10 +10,15 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from scdepth_tf import presets
+from scdepth_tf import presets, replicas
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
 from scdepth_tf.geometry import inverse_pose, pose_matrix
-from scdepth_tf.losses import LossTerms, loss_terms, view_synthesis_error
+from scdepth_tf.losses import (
+    LossTerms,
+    count_pixels,
+    loss_terms,
+    view_synthesis_error,
+)
 from scdepth_tf.nets import DepthNet, PoseNet
 from scdepth_tf.nets.focal_length import FocalLengthScale
 
@@ -61,7 +66,7 @@ class SCDepth(keras.Model):
             codes do.
         jit_losses: compile projection, warp, losses and their gradient with
             XLA (the networks stay in the plain graph): 3–4 times faster on a
-            CPU. None compiles wherever TensorFlow runs one replica.
+            CPU. None compiles wherever a process runs one replica.
         learned_focal_lengths: number of cameras whose focal lengths are learnt
             (`FocalLengthScale`); 0 takes the intrinsics as they come.
     """
@@ -76,6 +81,8 @@ class SCDepth(keras.Model):
         learned_focal_lengths: int = 0,
         **kwargs,
     ):
+        # Images reach the networks in float32 under every policy.
+        kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         if reverse_pose not in ("inverse", "network"):
             raise ValueError(
@@ -92,7 +99,7 @@ class SCDepth(keras.Model):
         if learned_focal_lengths:
             self.focal_length_scale = FocalLengthScale(learned_focal_lengths)
         self._means = {
-            name: keras.metrics.Mean(name=name)
+            name: replicas.Mean(name=name)
             for name in (
                 "loss",
                 "photometric",
@@ -110,9 +117,9 @@ class SCDepth(keras.Model):
                 *(["focal_scale"] if learned_focal_lengths else []),
             )
         }
-        self._skipped = keras.metrics.Sum(name="skipped")
-        self._bad_input = keras.metrics.Sum(name="bad_input")
-        self._view_synthesis = keras.metrics.Mean(name="view_synthesis")
+        self._skipped = replicas.Sum(name="skipped")
+        self._bad_input = replicas.Sum(name="bad_input")
+        self._view_synthesis = replicas.Mean(name="view_synthesis")
         self.built = True  # both networks are; Keras cannot know
 
     # === Made of choices, kept in folders ===
@@ -259,20 +266,22 @@ class SCDepth(keras.Model):
         return pose_matrix(self.pose_net(pair, training=False))
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One optimizer step; returns the running means of this epoch."""
+        """One optimizer step; returns the running means of this epoch.
+
+        Under `tf.distribute` the replicas' batches are parts of one: losses
+        and gradients are those that one device would have for all of it.
+        """
+        if not self.optimizer.built:  # else its loss scale is a constant
+            self.optimizer.build(self.trainable_variables)
         # The tape sees only the networks. Projection, warp, losses *and* their
         # gradient are one XLA island; its gradients enter as output_gradients.
         with tf.GradientTape() as tape:
             predictions = self._predict(batch, training=True)
+        share, pixel_counts = self._part_of_batch(batch, predictions)
         terms, gradients = self._in_one_jit(self._terms_and_gradients)(
-            batch["frames"], batch["intrinsics"], predictions
+            batch["frames"], batch["intrinsics"], predictions, pixel_counts
         )
-        # Under tf.distribute the gradients of the replicas are added up.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        scale = self.optimizer.scale_loss(tf.constant(1.0 / replicas))
-        # Input that is not finite must not pass for a gradient of zero.
-        good_input = _is_finite(batch)
-        scale = tf.where(good_input, scale, float("nan"))
+        scale = self.optimizer.scale_loss(share)
         gradients = tape.gradient(
             predictions,
             self.trainable_variables,
@@ -280,31 +289,31 @@ class SCDepth(keras.Model):
                 lambda gradient: gradient * scale, gradients
             ),
         )
-        finite = self._apply_if_finite(gradients)
-        self._watch(terms, predictions)
-        self._skipped.update_state(1.0 - tf.cast(finite, tf.float32))
-        self._bad_input.update_state(1.0 - tf.cast(good_input, tf.float32))
-        return self.get_metrics_result()
+        self._watch(terms, predictions, share)
+        bad_input = self._count_bad_input(batch)
+        skipped = self._apply_if_finite(gradients, bad_input)
+        self._skipped.update_state(tf.cast(skipped, tf.float32))
+        replicas.average(self._running_statistics())
+        return self._logs()
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The same loss without a step, and `view_synthesis`, an error that
         can be compared between networks: no mask has a say in it.
         """
         predictions = self._predict(batch, training=False)
+        share, pixel_counts = self._part_of_batch(batch, predictions)
         terms, view_synthesis = self._in_one_jit(self._terms_and_error)(
-            batch["frames"], batch["intrinsics"], predictions
+            batch["frames"], batch["intrinsics"], predictions, pixel_counts
         )
-        self._watch(terms, predictions)
-        good_input = _is_finite(batch)
-        self._bad_input.update_state(1.0 - tf.cast(good_input, tf.float32))
+        self._watch(terms, predictions, share)
+        good_input = ~self._count_bad_input(batch)
+        view_synthesis = replicas.add_up(
+            tf.where(good_input, share * view_synthesis, 0.0)
+        )
         self._view_synthesis.update_state(
-            tf.where(good_input, view_synthesis, 0.0),
-            tf.cast(good_input, tf.float32),
+            view_synthesis, tf.cast(good_input, tf.float32)
         )
-        return {
-            **self.get_metrics_result(),
-            "view_synthesis": self._view_synthesis.result(),
-        }
+        return self._logs({"view_synthesis": self._view_synthesis.result()})
 
     def _predict(self, inputs: Batch, training: bool) -> Predictions:
         """One depth call on all frames, one pose call on all pairs.
@@ -347,12 +356,13 @@ class SCDepth(keras.Model):
             focal_scales=focal_scales,
         )
 
-    def _loss_terms(
+    def _views(
         self,
         frames: tf.Tensor,
         intrinsics: tf.Tensor,
         predictions: Predictions,
-    ) -> LossTerms:
+    ) -> dict[str, tf.Tensor | LossConfig]:
+        """What `loss_terms` compares."""
         sources_from_target = _pose_matrices(predictions.forward_poses)
         if self.reverse_pose == "network":
             target_from_sources = _pose_matrices(predictions.reverse_poses)
@@ -360,26 +370,39 @@ class SCDepth(keras.Model):
             target_from_sources = inverse_pose(sources_from_target)
         if self.focal_length_scale is not None:
             intrinsics = _refocused(intrinsics, predictions.focal_scales)
-        return loss_terms(
-            target=frames[:, 0],
-            sources=frames[:, 1:],
-            target_depth=predictions.depths[:, 0],
-            source_depths=predictions.depths[:, 1:],
-            sources_from_target=sources_from_target,
-            target_from_sources=target_from_sources,
-            intrinsics=intrinsics,
-            config=self.loss_config,
-        )
+        return {
+            "target": frames[:, 0],
+            "sources": frames[:, 1:],
+            "target_depth": predictions.depths[:, 0],
+            "source_depths": predictions.depths[:, 1:],
+            "sources_from_target": sources_from_target,
+            "target_from_sources": target_from_sources,
+            "intrinsics": intrinsics,
+            "config": self.loss_config,
+        }
+
+    def _loss_terms(
+        self,
+        frames: tf.Tensor,
+        intrinsics: tf.Tensor,
+        predictions: Predictions,
+        pixel_counts: tf.Tensor | None,
+    ) -> LossTerms:
+        views = self._views(frames, intrinsics, predictions)
+        return loss_terms(**views, pixel_counts=pixel_counts)
 
     def _terms_and_gradients(
         self,
         frames: tf.Tensor,
         intrinsics: tf.Tensor,
         predictions: Predictions,
+        pixel_counts: tf.Tensor | None,
     ) -> tuple[LossTerms, Predictions]:
         with tf.GradientTape() as tape:
             tape.watch(predictions)
-            terms = self._loss_terms(frames, intrinsics, predictions)
+            terms = self._loss_terms(
+                frames, intrinsics, predictions, pixel_counts
+            )
         gradients = tape.gradient(
             terms.total,
             predictions,
@@ -392,20 +415,36 @@ class SCDepth(keras.Model):
         frames: tf.Tensor,
         intrinsics: tf.Tensor,
         predictions: Predictions,
+        pixel_counts: tf.Tensor | None,
     ) -> tuple[LossTerms, tf.Tensor]:
-        terms = self._loss_terms(frames, intrinsics, predictions)
-        if self.focal_length_scale is not None:
-            intrinsics = _refocused(intrinsics, predictions.focal_scales)
-        error = view_synthesis_error(
-            target=frames[:, 0],
-            sources=frames[:, 1:],
-            target_depth=predictions.depths[:, 0],
-            source_depths=predictions.depths[:, 1:],
-            sources_from_target=_pose_matrices(predictions.forward_poses),
-            intrinsics=intrinsics,
-            config=self.loss_config,
+        views = self._views(frames, intrinsics, predictions)
+        terms = loss_terms(**views, pixel_counts=pixel_counts)
+        del views["target_from_sources"]
+        return terms, view_synthesis_error(**views)
+
+    def _part_of_batch(
+        self, batch: Batch, predictions: Predictions
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """This replica's share of the global batch, and what its masked means
+        divide by: the same share of all replicas' pixels. Then means weighted
+        by their shares add up to those of the global batch.
+
+        Counting costs a second warp, so that nothing that waits for other
+        replicas is inside of what XLA compiles.
+        """
+        if replicas.replica_count() == 1:
+            return tf.constant(1.0), None
+        share = replicas.share_of_batch(tf.shape(batch["frames"])[0])
+
+        def count(frames, intrinsics, predictions):
+            return count_pixels(**self._views(frames, intrinsics, predictions))
+
+        counts = replicas.add_up(
+            self._in_one_jit(count)(
+                batch["frames"], batch["intrinsics"], predictions
+            )
         )
-        return terms, error
+        return share, tf.maximum(counts, 1.0) * share
 
     # === How it meets Keras ===
 
@@ -456,28 +495,57 @@ class SCDepth(keras.Model):
         """Compile `function` with XLA unless switched off."""
         jit = self.jit_losses
         if jit is None:
-            jit = tf.distribute.get_strategy().num_replicas_in_sync == 1
+            jit = replicas.is_alone_in_process()
         return tf.function(function, jit_compile=True) if jit else function
 
-    def _apply_if_finite(self, gradients: list[tf.Tensor]) -> tf.Tensor:
-        """Update the weights unless a gradient is NaN or infinite."""
+    def _apply_if_finite(
+        self, gradients: list[tf.Tensor], bad_input: tf.Tensor
+    ) -> tf.Tensor:
+        """Update the weights unless a gradient, on any replica, is NaN or
+        infinite, or the input was; returns whether nothing was done.
+        """
         finite = tf.reduce_all(
             [tf.reduce_all(tf.math.is_finite(g)) for g in gradients]
         )
-        variables = self.trainable_variables
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # It skips by itself, and lowers its scale when it does.
-            self.optimizer.apply(gradients, variables)
-            return finite
-        self.optimizer.build(variables)  # no variables inside a tf.cond
-        tf.cond(
-            finite,
-            lambda: self.optimizer.apply(gradients, variables),
-            lambda: None,
-        )
-        return finite
+        overflow = _on_any_replica(~finite)
+        skip = overflow | bad_input
+        optimizer = self.optimizer
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            scale = tf.convert_to_tensor(optimizer.dynamic_scale)
+            gradients = [gradient / scale for gradient in gradients]
+            # What NaN input spoils would have overflown at any scale.
+            _adapt_loss_scale(optimizer, overflow & ~bad_input, skip)
+            optimizer = optimizer.inner_optimizer
+        replicas.apply_if(~skip, optimizer, gradients, self.trainable_variables)
+        return skip
 
-    def _watch(self, terms: LossTerms, predictions: Predictions) -> None:
+    def _count_bad_input(self, batch: Batch) -> tf.Tensor:
+        """Whether the global batch holds NaN or infinity."""
+        bad_input = _on_any_replica(~_is_finite(batch))
+        self._bad_input.update_state(tf.cast(bad_input, tf.float32))
+        return bad_input
+
+    def _running_statistics(self) -> list[keras.Variable]:
+        """Those of BatchNorm."""
+        return [
+            variable
+            for variable in self.non_trainable_variables
+            if variable.path.endswith(("moving_mean", "moving_variance"))
+        ]
+
+    def _logs(
+        self, more: Mapping[str, tf.Tensor] | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Running means of this epoch."""
+        logs = {**self.get_metrics_result(), **(more or {})}
+        if _is_multi_worker():
+            # Keras averages them along the first axis (tensorflow#72388).
+            logs = {name: tf.reshape(v, [1]) for name, v in logs.items()}
+        return logs
+
+    def _watch(
+        self, terms: LossTerms, predictions: Predictions, share: tf.Tensor
+    ) -> None:
         depth_mean = tf.reduce_mean(predictions.depths)
         depth_deviations = tf.math.reduce_std(predictions.depths, axis=[2, 3])
         depth_means = tf.reduce_mean(predictions.depths, axis=[2, 3])
@@ -499,12 +567,47 @@ class SCDepth(keras.Model):
         }
         if self.focal_length_scale is not None:
             values["focal_scale"] = tf.reduce_mean(predictions.focal_scales)
-        for name, value in values.items():
-            # One bad step must not turn the whole epoch's mean into NaN.
-            finite = tf.math.is_finite(value)
-            self._means[name].update_state(
-                tf.where(finite, value, 0.0), tf.cast(finite, tf.float32)
-            )
+        value = tf.stack(list(values.values()))
+        # One bad step must not turn the whole epoch's mean into NaN.
+        finite = tf.math.is_finite(value)
+        weight = tf.where(finite, share, 0.0)
+        value = tf.where(finite, value, 0.0)
+        if replicas.replica_count() > 1:
+            total, weight = replicas.add_up([value * weight, weight])
+            value = tf.math.divide_no_nan(total, weight)
+        # All of a batch counts the same, whoever saw it.
+        for i, name in enumerate(values):
+            self._means[name].update_state(value[i], weight[i])
+
+
+def _on_any_replica(flag: tf.Tensor) -> tf.Tensor:
+    return replicas.add_up(tf.cast(flag, tf.float32)) > 0.0
+
+
+def _is_multi_worker() -> bool:
+    strategy = tf.distribute.get_strategy()
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def _adapt_loss_scale(
+    optimizer: keras.optimizers.LossScaleOptimizer,
+    overflow: tf.Tensor,
+    skip: tf.Tensor,
+) -> None:
+    """Halve the scale at an overflow, double it after many steps without.
+
+    As the optimizer does by itself, but for all replicas alike: each of its
+    copies looks at the gradients of one.
+    """
+    scale = tf.convert_to_tensor(optimizer.dynamic_scale)
+    steps = tf.convert_to_tensor(optimizer.step_counter)
+    steps += tf.cast(~skip, steps.dtype)
+    grow = steps >= optimizer.dynamic_growth_steps
+    factor = tf.where(overflow, 0.5, tf.where(grow, 2.0, 1.0))
+    optimizer.dynamic_scale.assign(scale * factor)
+    optimizer.step_counter.assign(
+        tf.where(overflow | grow, tf.zeros_like(steps), steps)
+    )
 
 
 def _or_none(weights: str) -> str | None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from scdepth_tf import data, resume, runs
+from scdepth_tf import data, distribution, replicas, resume, runs
 from scdepth_tf.averaging import WeightAverage
 from scdepth_tf.boards import Board
 from scdepth_tf.callbacks import DepthValidation, KeepRun, Progress, Watch
 from scdepth_tf.config import TrainConfig
+from scdepth_tf.data import pipeline
 from scdepth_tf.schedules import learning_rate
 
 _LOG = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ def train(
     progress: bool = True,
     snapshot_minutes: float = 10.0,
     tensorboard: bool = True,
+    strategy: distribution.StrategyName = "none",
+    replicas: int | None = None,
 ) -> runs.Run:
     """Train on video and leave a run directory.
 
@@ -56,6 +59,10 @@ def train(
         snapshot_minutes: time between snapshots within an epoch; each epoch
             ends with one, too.
         tensorboard: write curves and pictures into `out`/tensorboard.
+        strategy: where it runs, see `distribution.make_strategy`. Workers on
+            several machines have to see the same `folder` and `out`; the
+            chief writes, all go on from what it has written.
+        replicas: how many local devices, with the strategy `mirrored`.
 
     Returns:
         The finished run.
@@ -63,8 +70,11 @@ def train(
     Raises:
         FileNotFoundError, ValueError: data, configuration or output folder
             cannot be used, or `out` holds a run with other choices.
+        ConnectionError: another worker was lost.
     """
     _check(config)
+    devices = distribution.make_strategy(strategy, replicas)
+    share = distribution.part_of_batch(devices, config.batch_size)
     runs.check_same_run(out, config, folder, scenes)
     keras.utils.set_random_seed(config.seed)
     train_scenes, val_scenes = (
@@ -81,23 +91,28 @@ def train(
         config, train_scenes, val_scenes
     )
 
+    table = pipeline.tabulate(train_scenes, config.data, train_cameras)
+    val_table = pipeline.tabulate(val_scenes, config.data, val_cameras)
+    replicas_here = distribution.replicas_per_worker(devices)
+
     def train_set(first_batch: int) -> tf.data.Dataset:
-        return data.training_dataset(
-            train_scenes,
-            config.data,
-            config.batch_size,
-            config.seed,
-            first_batch,
-            cameras=train_cameras,
+        return devices.distribute_datasets_from_function(
+            lambda context: pipeline.training_batches(
+                table,
+                config.data,
+                share,
+                config.seed,
+                first_batch * replicas_here,
+                context,
+            )
         )
 
-    train_set(0)  # finds mistakes
-    val_set = data.validation_dataset(
-        val_scenes, config.data, config.batch_size, cameras=val_cameras
-    ).take(_VALIDATION_BATCHES)
+    val_set, val_steps = _validation_set(
+        val_table, config, devices, share, replicas_here
+    )
     _LOG.info(
         "%d training triplets in %d scenes, %d scenes to validate on",
-        len(data.triplets(train_scenes, config.data.stride)),
+        len(table.frames),
         len(train_scenes),
         len(val_scenes),
     )
@@ -110,20 +125,32 @@ def train(
             folder,
         )
 
-    model = _compiled(config, len(cameras))
+    is_chief = distribution.is_chief(devices)
     average = None
-    if config.ema_momentum is not None:
-        average = WeightAverage(model, config.ema_momentum)
+    with devices.scope():
+        model = _compiled(config, len(cameras))
+        if config.ema_momentum is not None:
+            average = WeightAverage(model, config.ema_momentum)
     kept_weights = average.in_model if average else contextlib.nullcontext
-    run = runs.start_run(out, config, folder, scenes)
+    run = runs.Run(Path(out), config, data.absolute(folder), tuple(scenes))
+    if is_chief:
+        run = runs.start_run(out, config, folder, scenes)
+    distribution.wait_for_all(devices)
     state = _where_it_was(
         run, model, average, _fingerprint(train_scenes + val_scenes)
     )
+    _check_all_go_on_from(state.step, run, devices)
     validation = DepthValidation(
         val_scenes, config.data.image_size, kept_weights
     )
     keep = KeepRun(
-        run, state, snapshot_minutes, validation.score, cameras, average
+        run,
+        state,
+        snapshot_minutes,
+        validation.score,
+        cameras,
+        average,
+        writes=is_chief,
     )
     keep.set_model(model)
     keep.publish()
@@ -138,7 +165,7 @@ def train(
     # Each callback may use what those before it did.
     own_callbacks = [average] if average else []
     own_callbacks.append(validation)
-    if tensorboard:
+    if tensorboard and is_chief:
         own_callbacks.append(
             Board(
                 run.folder / runs.TENSORBOARD,
@@ -150,16 +177,19 @@ def train(
                 kept_weights,
             )
         )
-    own_callbacks += [keep, Watch()]
-    if progress:
+    own_callbacks.append(keep)
+    if is_chief:
+        own_callbacks.append(Watch())
+    if progress and is_chief:
         own_callbacks.append(Progress(config, state.step))
     try:
         if not state.history:
-            _validate_before_training(model, val_set, own_callbacks)
+            _validate_before_training(model, val_set, val_steps, own_callbacks)
         _fit(
             model,
             train_set,
             val_set,
+            val_steps,
             config,
             state.step,
             callbacks=[*own_callbacks, *callbacks],
@@ -178,15 +208,55 @@ def train(
             f"{unreadable[0]} ({len(unreadable)} unreadable of {len(frames)} "
             "frames)"
         ) from error
+    distribution.wait_for_all(devices)  # until the chief has written
     return run
 
 
+def _validation_set(
+    table: pipeline.TripletTable,
+    config: TrainConfig,
+    devices: tf.distribute.Strategy,
+    share: int,
+    replicas_here: int,
+) -> tuple[tf.data.Dataset, int | None]:
+    """The first batches to validate on, and how many there are: None where
+    Keras can tell. Of distributed ones it counts each replica's by itself, so
+    that they come endlessly.
+    """
+
+    def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return pipeline.validation_batches(
+            table, config.data, share, context
+        ).take(_VALIDATION_BATCHES * replicas_here)
+
+    if devices.num_replicas_in_sync == 1:
+        return batches(tf.distribute.InputContext()), None
+    full = max(1, len(table.frames) // config.batch_size)
+    return (
+        devices.distribute_datasets_from_function(
+            lambda context: batches(context).repeat()
+        ),
+        min(full, _VALIDATION_BATCHES),
+    )
+
+
 def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
-    model = runs.build_model(config.model, config.loss, cameras)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        model = runs.build_model(config.model, config.loss, cameras)
+    finally:
+        keras.config.set_dtype_policy(before)
+    if config.synchronized_batch_norm:
+        replicas.synchronize_batch_norm(model)
+    clip_norm = config.clip_norm
+    if clip_norm is not None:  # of each replica's share, see replicas.apply_if
+        clip_norm /= replicas.replica_count()
+    # A float16 model wraps it in a LossScaleOptimizer.
     model.compile(
         keras.optimizers.Adam(
             learning_rate(config),
-            global_clipnorm=config.clip_norm,
+            global_clipnorm=clip_norm,
             gradient_accumulation_steps=(
                 config.gradient_accumulation
                 if config.gradient_accumulation > 1
@@ -196,6 +266,17 @@ def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
     )
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _check_all_go_on_from(
+    step: int, run: runs.Run, devices: tf.distribute.Strategy
+) -> None:
+    steps = distribution.everyones(devices, step)
+    if len(set(steps)) > 1:
+        raise ValueError(
+            f"the workers go on from different steps ({steps}); {run.folder} "
+            "must be one folder that all of them see"
+        )
 
 
 def _where_it_was(
@@ -239,10 +320,13 @@ def _is_finished(run: runs.Run, state: resume.TrainingState) -> bool:
 def _validate_before_training(
     model: keras.Model,
     val_set: tf.data.Dataset,
+    val_steps: int | None,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """As at the end of an epoch, of one before all others."""
-    figures = model.evaluate(val_set, return_dict=True, verbose=0)
+    figures = model.evaluate(
+        val_set, steps=val_steps, return_dict=True, verbose=0
+    )
     logs = {f"val_{name}": value for name, value in figures.items()}
     for callback in callbacks:
         callback.set_model(model)
@@ -253,6 +337,7 @@ def _fit(
     model: keras.Model,
     train_set: Callable[[int], tf.data.Dataset],
     val_set: tf.data.Dataset,
+    val_steps: int | None,
     config: TrainConfig,
     step: int,
     callbacks: Sequence[keras.callbacks.Callback],
@@ -268,6 +353,7 @@ def _fit(
         model.fit(
             train_set(first * config.steps_per_epoch + taken),
             validation_data=val_set,
+            validation_steps=val_steps,
             initial_epoch=first,
             epochs=end,
             steps_per_epoch=config.steps_per_epoch - taken,

@@ -1,7 +1,10 @@
 """A killed training goes on, and ends as if it had never been killed."""
 
+import os
 import random
 import re
+import subprocess
+import sys
 import time
 import zipfile
 
@@ -24,15 +27,15 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed_twice(data, tmp_path_factory):
     """Two runs that nobody killed, the second one with a snapshot at every
-    step, at once: one may well disturb the timing of the other.
+    step, at once: one may well disturb the timing of the other. They share no
+    process that they were forked from, nor the seed of Python's hashes.
     """
     folder = tmp_path_factory.mktemp("undisturbed")
-    often = tiny_training.start(
-        data, folder / "often", "--snapshot-minutes", "0"
+    often = tiny_training.start_fresh(
+        data, folder / "often", "--snapshot-minutes", "0", hash_seed=1
     )
     tiny_training.finish(data, folder / "run")
-    often.join()
-    assert often.exitcode == 0
+    assert often.wait() == 0
     return folder / "run", folder / "often"
 
 
@@ -158,6 +161,27 @@ def test_early_stopping_survives_a_kill(data, tmp_path):
 def test_two_runs_agree_bit_for_bit(undisturbed_twice):
     """And where the snapshots are taken makes no difference."""
     assert_equal_runs(*undisturbed_twice)
+
+
+@pytest.mark.skipif(
+    "SCDEPTH_SLOW_TESTS" not in os.environ,
+    reason="compiles for minutes; set SCDEPTH_SLOW_TESTS to run it",
+)
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_two_runs_of_real_networks_agree_bit_for_bit(data, tmp_path, precision):
+    """Threaded convolutions, and losses compiled by XLA."""
+    for seed, out in enumerate((tmp_path / "one", tmp_path / "other")):
+        arguments = ["train", data, "--out", out, "--recipe", "own_video"]
+        arguments += ["--model.encoder-weights", "none", "--batch-size", "2"]
+        arguments += ["--data.image-size", "64", "128", "--epochs", "2"]
+        arguments += ["--steps-per-epoch", "6", "--precision", precision]
+        code = "import sys; from scdepth_tf import cli; sys.exit(cli.main())"
+        subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        )
+    assert_equal_runs(tmp_path / "one", tmp_path / "other")
 
 
 def test_a_finished_run_stays_as_it_is(data, undisturbed):

@@ -5,6 +5,9 @@ They have what makes repeating hard: running statistics and random layers.
 
 import multiprocessing
 import os
+import pathlib
+import subprocess
+import sys
 
 import keras
 import tensorflow as tf
@@ -96,6 +99,20 @@ def finish(data, out, *options):
     process = start(data, out, *options)
     process.join()
     assert process.exitcode == 0, log_of(out).read_text()
+
+
+def start_fresh(data, out, *options, hash_seed):
+    """As `start`, in an interpreter that shares nothing with any other."""
+    arguments = ["train", str(data), "--out", str(out), *COMMAND, *options]
+    code = (
+        "import sys, pathlib; from tests import tiny_training;"
+        "tiny_training._train(sys.argv[2:], pathlib.Path(sys.argv[1]))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(log_of(out)), *arguments],
+        cwd=pathlib.Path(__file__).parent.parent,
+        env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+    )
 
 
 def log_of(out):

@@ -74,8 +74,28 @@ def training_dataset(
     Raises:
         ValueError: the configuration is impossible or no triplet is found.
     """
-    _check(config, batch_size)
-    table = _tabulate(scenes, config, cameras)
+    return training_batches(
+        tabulate(scenes, config, cameras),
+        config,
+        batch_size,
+        seed,
+        first_batch,
+        input_context,
+    )
+
+
+def training_batches(
+    table: TripletTable,
+    config: DataConfig,
+    batch_size: int,
+    seed: int = 0,
+    first_batch: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """`training_dataset` of a table that is already there: finding the
+    triplets can mean reading every frame.
+    """
+    _check_batch_size(batch_size)
     count = len(table.frames)
     workers = input_context.num_input_pipelines if input_context else 1
     worker = input_context.input_pipeline_id if input_context else 0
@@ -107,8 +127,27 @@ def validation_dataset(
 
     Same batches as `training_dataset`; the last one may be smaller.
     """
-    _check(config, batch_size)
-    table = _tabulate(scenes, config, cameras)
+    return validation_batches(
+        tabulate(scenes, config, cameras), config, batch_size
+    )
+
+
+def validation_batches(
+    table: TripletTable,
+    config: DataConfig,
+    batch_size: int,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """`validation_dataset` of a table that is already there.
+
+    Where several replicas share the work, all batches are full: what is left
+    over after the last one is not seen, and triplets are seen again where
+    there are fewer than one batch for each replica.
+    """
+    _check_batch_size(batch_size)
+    rows = np.arange(len(table.frames))
+    if input_context and input_context.num_replicas_in_sync > 1:
+        rows = _share(rows, batch_size, input_context)
 
     def load(row: tf.Tensor) -> dict[str, tf.Tensor]:
         frames, intrinsics = _cut(table, row, config.image_size)
@@ -116,15 +155,15 @@ def validation_dataset(
         return _element(table, row, frames, frames, intrinsics)
 
     return (
-        tf.data.Dataset.range(len(table.frames))
+        tf.data.Dataset.from_tensor_slices(rows)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(batch_size)
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
-class _Table(NamedTuple):
-    """What the graph looks triplets up in."""
+class TripletTable(NamedTuple):
+    """What the graph looks triplets up in; `tabulate` makes it."""
 
     read: Callable  # rows [3], zoom [2], offset [2] -> uint8 [3, H, W, 3]
     frames: np.ndarray  # [n, 3] rows of files: target, earlier, later
@@ -134,16 +173,27 @@ class _Table(NamedTuple):
     sizes: np.ndarray  # [S, 2] height and width of the files
 
 
-def _tabulate(
+def tabulate(
     scenes: Sequence[Scene],
     config: DataConfig,
-    cameras: Sequence[int] | None,
-) -> _Table:
+    cameras: Sequence[int] | None = None,
+) -> TripletTable:
+    """Find all triplets: with `drop_static` or `cache` every frame is read.
+
+    Args:
+        scenes: from `open_scenes`.
+        config: stride, size, `drop_static` and `cache`.
+        cameras: index of each scene's camera, where focal lengths are learnt.
+
+    Raises:
+        ValueError: the configuration is impossible or no triplet is found.
+    """
+    _check(config)
     found = _choose(scenes, config)
     starts = np.cumsum([0, *(len(scene) for scene in scenes)])
     frames = np.array([(item.target, *item.sources) for item in found])
     owners = np.array([item.scene for item in found])
-    return _Table(
+    return TripletTable(
         read=_reader(scenes, config.cache, config.image_size),
         frames=frames + starts[owners, None],
         scenes=owners,
@@ -234,7 +284,7 @@ _SHUTDOWN = _Shutdown()
 
 
 def _cut(
-    table: _Table,
+    table: TripletTable,
     row: tf.Tensor,
     image_size: tuple[int, int],
     zoom: tf.Tensor | tuple[float, float] = (1.0, 1.0),
@@ -259,7 +309,7 @@ def _cut(
 
 
 def _augmented(
-    table: _Table, row: tf.Tensor, config: DataConfig, seed: tf.Tensor
+    table: TripletTable, row: tf.Tensor, config: DataConfig, seed: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     draw = augment.draw(seed)
     frames, intrinsics = _cut(
@@ -289,7 +339,7 @@ def _unit_range(frames: tf.Tensor) -> tf.Tensor:
 
 
 def _element(
-    table: _Table,
+    table: TripletTable,
     row: tf.Tensor,
     frames: tf.Tensor,
     jittered: tf.Tensor,
@@ -302,7 +352,7 @@ def _element(
     return element
 
 
-def _check(config: DataConfig, batch_size: int) -> None:
+def _check(config: DataConfig) -> None:
     height, width = config.image_size
     if min(height, width) <= 0 or height % 32 or width % 32:
         raise ValueError(
@@ -319,8 +369,23 @@ def _check(config: DataConfig, batch_size: int) -> None:
             f"color_jitter is {config.color_jitter:g}; give 0 or more, less "
             "than 1"
         )
+
+
+def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; give 1 or more")
+
+
+def _share(
+    rows: np.ndarray, batch_size: int, context: tf.distribute.InputContext
+) -> np.ndarray:
+    """Rows of this worker, in the order of its replicas' batches."""
+    together = batch_size * context.num_replicas_in_sync
+    whole = max(1, len(rows) // together) * together
+    batches = np.resize(rows, whole).reshape(
+        -1, context.num_input_pipelines, batch_size
+    )
+    return batches[:, context.input_pipeline_id].ravel()
 
 
 def _multiple_of_32(size: int) -> int:

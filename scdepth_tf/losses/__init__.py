@@ -15,6 +15,7 @@ from scdepth_tf.losses.terms import (
     LossTerms,
     ViewComparison,
     compare_views,
+    count_pixels,
     loss_terms,
     view_synthesis_error,
 )
@@ -22,6 +23,7 @@ from scdepth_tf.losses.terms import (
 __all__ = [
     "loss_terms",
     "LossTerms",
+    "count_pixels",
     "LossConfig",
     "compare_views",
     "ViewComparison",

@@ -31,18 +31,24 @@ def auto_mask(
     return tf.cast(better, target.dtype)
 
 
-def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+def masked_mean(
+    x: tf.Tensor, mask: tf.Tensor, count: tf.Tensor | None = None
+) -> tf.Tensor:
     """Σ(m·x) / max(Σm, 1) over the whole batch.
 
     Args:
         x: [..., C] values.
         mask: [..., 1] or [..., C] weights in [0, 1].
+        count: what to divide by instead, where x is a part of a batch whose
+            other parts are elsewhere (`scdepth_tf.replicas`).
 
     Returns:
         Scalar; 0, with zero gradient, where the mask is empty.
     """
     mask = tf.broadcast_to(mask, tf.shape(x))
-    return tf.reduce_sum(mask * x) / tf.maximum(tf.reduce_sum(mask), 1.0)
+    if count is None:
+        count = tf.maximum(tf.reduce_sum(mask), 1.0)
+    return tf.reduce_sum(mask * x) / count
 
 
 def drop_sparse_images(mask: tf.Tensor, minimum_fraction: float) -> tf.Tensor:

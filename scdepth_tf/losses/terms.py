@@ -114,6 +114,7 @@ def loss_terms(
     target_from_sources: tf.Tensor,
     intrinsics: tf.Tensor,
     config: LossConfig | None = None,
+    pixel_counts: tf.Tensor | None = None,
 ) -> LossTerms:
     """The SC-Depth loss of a batch of snippets (Bian et al. 2021, sec. 3).
 
@@ -128,6 +129,9 @@ def loss_terms(
         target_from_sources: [B, N, 4, 4].
         intrinsics: [B, 3, 3] pixels, shared by all frames of a snippet.
         config: the published variant; `LossConfig.release()` by default.
+        pixel_counts: what the masked means divide by, in the order of
+            `count_pixels`, where this batch is a part of a larger one; by
+            default its own counts.
 
     Returns:
         The total, its three terms and monitors, all float32 scalars.
@@ -135,31 +139,17 @@ def loss_terms(
     config = config or LossConfig.release()
     target, sources = standardise(target), standardise(sources)
     count = sources.shape[1]
-
-    # All 2·N directed pairs at once, pair-major: first every source explains
-    # the target, then the target explains every source.
-    sources_first = _pair_major(sources)
-    source_depths_first = _pair_major(source_depths)
-    targets = _repeat(target, count)
-    target_depths = _repeat(target_depth, count)
-    pairs = compare_views(
-        target=tf.concat([targets, sources_first], axis=0),
-        source=tf.concat([sources_first, targets], axis=0),
-        target_depth=tf.concat([target_depths, source_depths_first], axis=0),
-        source_depth=tf.concat([source_depths_first, target_depths], axis=0),
-        source_from_target=tf.concat(
-            [
-                _pair_major(sources_from_target),
-                _pair_major(target_from_sources),
-            ],
-            axis=0,
-        ),
-        intrinsics=_repeat(intrinsics, 2 * count),
-        config=config,
+    pairs = _compare_all(
+        target,
+        sources,
+        target_depth,
+        source_depths,
+        sources_from_target,
+        target_from_sources,
+        intrinsics,
+        config,
     )
-
-    mask = pairs.valid * pairs.auto_mask if config.auto_mask else pairs.valid
-    mask = drop_sparse_images(mask, config.minimum_valid_fraction)
+    mask = _pixels_to_learn_from(pairs, config)
     photometric = pairs.photometric
     if config.self_mask:
         weight = pairs.self_mask
@@ -167,13 +157,15 @@ def loss_terms(
             weight = tf.stop_gradient(weight)
         photometric = weight * photometric
 
-    combine = (
-        _sum_over_pairs
-        if config.combine_views == "sum"
-        else _minimum_over_views
-    )
-    photometric, geometry = combine(
-        photometric, pairs.inconsistency, mask, pairs, count
+    masks = _masks_apart(mask, pairs, config, count)
+    counts = [None] * (len(masks) + 1)
+    if pixel_counts is not None:
+        counts = tf.unstack(pixel_counts, len(counts))
+    photometric, geometry = (
+        tf.add_n(
+            list(map(masked_mean, _apart(x, config, count), masks, counts))
+        )
+        for x in (photometric, pairs.inconsistency)
     )
 
     smooth = smoothness(target_depth, target)
@@ -194,7 +186,7 @@ def loss_terms(
         smoothness=smooth,
         valid_fraction=tf.reduce_mean(pairs.valid),
         auto_mask_fraction=tf.reduce_mean(pairs.auto_mask),
-        self_mask_mean=masked_mean(pairs.self_mask, pairs.valid),
+        self_mask_mean=masked_mean(pairs.self_mask, pairs.valid, counts[-1]),
         dropped_fraction=1.0 - tf.reduce_mean(kept),
     )
 
@@ -247,6 +239,42 @@ def view_synthesis_error(
     )
 
 
+def count_pixels(
+    target: tf.Tensor,
+    sources: tf.Tensor,
+    target_depth: tf.Tensor,
+    source_depths: tf.Tensor,
+    sources_from_target: tf.Tensor,
+    target_from_sources: tf.Tensor,
+    intrinsics: tf.Tensor,
+    config: LossConfig,
+) -> tf.Tensor:
+    """How many pixels each masked mean of `loss_terms` is over.
+
+    Counts of the parts of a batch can be added up, their masked means cannot.
+
+    Arguments are those of `loss_terms`.
+
+    Returns:
+        [M + 1]: of the M means that L_P and L_G are sums of, one for each
+        directed pair under `sum`, then of the mean M_s.
+    """
+    target, sources = standardise(target), standardise(sources)
+    pairs = _compare_all(
+        target,
+        sources,
+        target_depth,
+        source_depths,
+        sources_from_target,
+        target_from_sources,
+        intrinsics,
+        config,
+    )
+    mask = _pixels_to_learn_from(pairs, config)
+    masks = _masks_apart(mask, pairs, config, sources.shape[1])
+    return tf.stack([tf.reduce_sum(m) for m in (*masks, pairs.valid)])
+
+
 def _photometric(
     target: tf.Tensor, other: tf.Tensor, config: LossConfig
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -261,33 +289,67 @@ def _photometric(
     )
 
 
-def _sum_over_pairs(
-    photometric: tf.Tensor,
-    inconsistency: tf.Tensor,
-    mask: tf.Tensor,
-    pairs: ViewComparison,
-    count: int,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Each directed pair's own masked mean, added (release)."""
-    del pairs
-    photometric, inconsistency, mask = (
-        tf.split(maps, 2 * count, axis=0)
-        for maps in (photometric, inconsistency, mask)
-    )
-    return (
-        tf.add_n(list(map(masked_mean, photometric, mask))),
-        tf.add_n(list(map(masked_mean, inconsistency, mask))),
+def _compare_all(
+    target: tf.Tensor,
+    sources: tf.Tensor,
+    target_depth: tf.Tensor,
+    source_depths: tf.Tensor,
+    sources_from_target: tf.Tensor,
+    target_from_sources: tf.Tensor,
+    intrinsics: tf.Tensor,
+    config: LossConfig,
+) -> ViewComparison:
+    """All 2·N directed pairs of standardised images at once, pair-major:
+    first every source explains the target, then the target every source.
+    """
+    count = sources.shape[1]
+    sources_first = _pair_major(sources)
+    source_depths_first = _pair_major(source_depths)
+    targets = _repeat(target, count)
+    target_depths = _repeat(target_depth, count)
+    return compare_views(
+        target=tf.concat([targets, sources_first], axis=0),
+        source=tf.concat([sources_first, targets], axis=0),
+        target_depth=tf.concat([target_depths, source_depths_first], axis=0),
+        source_depth=tf.concat([source_depths_first, target_depths], axis=0),
+        source_from_target=tf.concat(
+            [
+                _pair_major(sources_from_target),
+                _pair_major(target_from_sources),
+            ],
+            axis=0,
+        ),
+        intrinsics=_repeat(intrinsics, 2 * count),
+        config=config,
     )
 
 
-def _minimum_over_views(
-    photometric: tf.Tensor,
-    inconsistency: tf.Tensor,
-    mask: tf.Tensor,
-    pairs: ViewComparison,
-    count: int,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Per target pixel the valid view of least L1 error, then one mean.
+def _pixels_to_learn_from(
+    pairs: ViewComparison, config: LossConfig
+) -> tf.Tensor:
+    """M [2·N·B, H, W, 1], images with hardly any pixel left out."""
+    mask = pairs.valid * pairs.auto_mask if config.auto_mask else pairs.valid
+    return drop_sparse_images(mask, config.minimum_valid_fraction)
+
+
+def _apart(maps: tf.Tensor, config: LossConfig, count: int) -> list[tf.Tensor]:
+    """Maps of all pairs, split into those that are averaged together."""
+    if config.combine_views == "sum":  # each directed pair by itself (release)
+        return tf.split(maps, 2 * count, axis=0)
+    return [maps]
+
+
+def _masks_apart(
+    mask: tf.Tensor, pairs: ViewComparison, config: LossConfig, count: int
+) -> list[tf.Tensor]:
+    """The mask of each masked mean."""
+    if config.combine_views == "minimum":
+        mask = mask * _best_views(pairs, count)
+    return _apart(mask, config, count)
+
+
+def _best_views(pairs: ViewComparison, count: int) -> tf.Tensor:
+    """1 for the valid view of least L1 error of each target pixel, else 0.
 
     After sc_depth_pl, with two corrections: only views *of the same frame*
     compete (theirs mixes pixels of different frames) and an invalid view
@@ -297,9 +359,7 @@ def _minimum_over_views(
     error = tf.where(pairs.valid > 0.0, pairs.absolute, float("inf"))
     views = tf.stack(tf.split(error, 2 * count, axis=0)[:count])
     best = tf.one_hot(tf.argmin(views, axis=0), count, axis=0)
-    chosen = tf.concat([_flat(best), tf.ones_like(_flat(best))], axis=0)
-    mask = mask * chosen
-    return masked_mean(photometric, mask), masked_mean(inconsistency, mask)
+    return tf.concat([_flat(best), tf.ones_like(_flat(best))], axis=0)
 
 
 def _pair_major(values: tf.Tensor) -> tf.Tensor:
