@@ -271,8 +271,7 @@ class SCDepth(keras.Model):
         Under `tf.distribute` the replicas' batches are parts of one: losses
         and gradients are those that one device would have for all of it.
         """
-        if not self.optimizer.built:  # else its loss scale is a constant
-            self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
         # The tape sees only the networks. Projection, warp, losses *and* their
         # gradient are one XLA island; its gradients enter as output_gradients.
         with tf.GradientTape() as tape:
@@ -491,6 +490,19 @@ class SCDepth(keras.Model):
         config["loss"] = LossConfig(**config["loss"])
         return cls(**config)
 
+    def _build_optimizer(self) -> None:
+        # Before the first step: what it traces would otherwise have a constant
+        # loss scale, and no variables can be made within a replica.
+        if self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None) -> None:
+        # Keras averages a batch over the replicas to learn its shape; that
+        # fails on several workers, and where the batch is not even. All but
+        # the optimizer is built.
+        self._build_optimizer()
+
     def _in_one_jit(self, function):
         """Compile `function` with XLA unless switched off."""
         jit = self.jit_losses
@@ -567,17 +579,14 @@ class SCDepth(keras.Model):
         }
         if self.focal_length_scale is not None:
             values["focal_scale"] = tf.reduce_mean(predictions.focal_scales)
-        value = tf.stack(list(values.values()))
+        value = replicas.add_up(tf.stack(list(values.values())) * share)
         # One bad step must not turn the whole epoch's mean into NaN.
         finite = tf.math.is_finite(value)
-        weight = tf.where(finite, share, 0.0)
         value = tf.where(finite, value, 0.0)
-        if replicas.replica_count() > 1:
-            total, weight = replicas.add_up([value * weight, weight])
-            value = tf.math.divide_no_nan(total, weight)
-        # All of a batch counts the same, whoever saw it.
         for i, name in enumerate(values):
-            self._means[name].update_state(value[i], weight[i])
+            self._means[name].update_state(
+                value[i], tf.cast(finite[i], tf.float32)
+            )
 
 
 def _on_any_replica(flag: tf.Tensor) -> tf.Tensor:

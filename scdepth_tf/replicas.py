@@ -87,7 +87,8 @@ def average(variables: Sequence[keras.Variable]) -> None:
     """
     if replica_count() == 1 or not variables:
         return
-    sums = add_up([tf.convert_to_tensor(v) for v in variables])
+    # A variable as it is read has no device, which add_up needs.
+    sums = add_up([tf.identity(v) for v in variables])
     for variable, total in zip(variables, sums, strict=True):
         variable.assign(total / replica_count())
 
