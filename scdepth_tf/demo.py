@@ -51,6 +51,7 @@ CONFIG = TrainConfig(
     steps_per_epoch=200,
     learning_rate=8e-4,
     schedule="cosine",
+    ema_momentum=0.99,
 )
 """Small enough for some eight minutes on two cores."""
 

@@ -256,14 +256,15 @@ class SCDepth(keras.Model):
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Depth [B, H, W, 1] of images [B, H, W, 3] in [0, 1]."""
-        return self.depth_net(images, training=training)
+        return tf.cast(self.depth_net(images, training=training), tf.float32)
 
     def source_from_target(
         self, target: tf.Tensor, source: tf.Tensor
     ) -> tf.Tensor:
         """Pose [B, 4, 4] between images [B, H, W, 3] in [0, 1]."""
         pair = tf.concat([target, source], axis=-1)
-        return pose_matrix(self.pose_net(pair, training=False))
+        poses = self.pose_net(pair, training=False)
+        return pose_matrix(tf.cast(poses, tf.float32))
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One optimizer step; returns the running means of this epoch.
@@ -344,6 +345,8 @@ class SCDepth(keras.Model):
             tf.reshape(pairs, [batch * pairs.shape[1], height, width, 6]),
             training=training,
         )
+        # Geometry and losses are float32, whatever the networks compute in.
+        depths, poses = tf.cast(depths, tf.float32), tf.cast(poses, tf.float32)
         poses = tf.reshape(poses, [batch, pairs.shape[1], 6])
         focal_scales = tf.zeros([batch, 0])
         if self.focal_length_scale is not None:
