@@ -48,18 +48,19 @@ _TAGS = {
     "auto_mask": "masks/auto_mask",
     "self_mask": "masks/self_mask",
     "dropped": "masks/dropped",
-    "depth_mean": "depth/mean",
-    "depth_spread": "depth/spread",
-    "translation": "motion/translation",
-    "rotation": "motion/rotation",
-    "motion_spread": "motion/spread",
-    "focal_scale": "motion/focal_scale",
+    "depth_mean": "predicted/depth_mean",
+    "depth_spread": "predicted/depth_spread",
+    "translation": "predicted/translation",
+    "rotation": "predicted/rotation",
+    "motion_spread": "predicted/motion_spread",
+    "focal_scale": "predicted/focal_scale",
     "skipped": "steps/skipped",
     "bad_input": "steps/bad_input",
+    "learning_rate": "steps/learning_rate",
 }
 """Name in the logs: name in TensorBoard, where equal beginnings are shown
-together. Training and validation have the same names, so that each chart has
-both."""
+together and the first two, errors and frames, are open at the start. Training
+and validation have the same names, so that each chart has both."""
 
 _COUNTS = ("skipped", "bad_input")
 

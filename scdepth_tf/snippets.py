@@ -22,7 +22,7 @@ CONTRAST = 3.0
 
 _LINE = 20  # pixels of a caption
 _GAP = 6  # pixels between the pictures of a sheet
-_WIDTHS = 256, 416  # smallest and largest picture on a sheet
+_WIDTHS = 320, 416  # smallest and largest picture on a sheet
 _INK, _SOFT, _PAPER = (28, 36, 48), (91, 102, 117), (255, 255, 255)
 
 
@@ -148,7 +148,8 @@ def draw_triplet(
     image_size: tuple[int, int],
     intrinsics: np.ndarray | None = None,
 ) -> np.ndarray:
-    """One sheet of all that the loss makes of a target and its neighbours.
+    """One sheet of all that the loss makes of a target and its neighbours: a
+    column for the target and one for each neighbour.
 
     The colours of a frame mean the same in every sheet of it: with ground
     truth the prediction is drawn at its median scale in the range of the
@@ -176,10 +177,10 @@ def draw_triplet(
     depth = pairs[0].depth
     if not np.isfinite(depth).all():
         raise ValueError("the depth network predicts NaN or infinity")
-    rows = [_depth_row(scene, triplet, pairs)]
+    columns = [_depth_column(scene, triplet, pairs)]
     for source, pair in zip(triplet.sources, pairs, strict=True):
         pictures = draw_pair(pair)
-        rows.append(
+        columns.append(
             [
                 (pictures.warped, f"frame {source}, warped into the target"),
                 (pictures.residual, f"residual of frame {source}"),
@@ -188,10 +189,10 @@ def draw_triplet(
                 (pictures.auto_mask, "M_a: bright pixels teach"),
             ]
         )
-    return _sheet(rows)
+    return _sheet(columns)
 
 
-def _depth_row(
+def _depth_column(
     scene: Scene, triplet: Triplet, pairs: Sequence[Snippet]
 ) -> list[tuple[np.ndarray, str]]:
     target, depth = as_bytes(pairs[0].target), pairs[0].depth
@@ -273,7 +274,7 @@ def _legend(
                 "far",
             ),
         )
-    legend = Image.new("RGB", (_WIDTHS[0], 20 * len(lines)), _PAPER)
+    legend = Image.new("RGB", (280, 20 * len(lines)), _PAPER)
     draw = ImageDraw.Draw(legend)
     font = ImageFont.load_default(12)
     for row, (bar, what, start, end) in enumerate(lines):
@@ -286,27 +287,24 @@ def _legend(
 
 
 def _sheet(
-    rows: Sequence[Sequence[tuple[np.ndarray | Image.Image, str]]],
+    columns: Sequence[Sequence[tuple[np.ndarray | Image.Image, str]]],
 ) -> np.ndarray:
     """Pictures with captions in a grid, all at the size of the first."""
-    height, width = rows[0][0][0].shape[:2]
+    height, width = columns[0][0][0].shape[:2]
     cell_width = int(np.clip(width, *_WIDTHS))
     cell_height = max(round(cell_width * height / width), 80)
-    columns = max(map(len, rows))
+    step_right, step_down = cell_width + _GAP, cell_height + _LINE + _GAP
+    rows = max(map(len, columns))
     sheet = Image.new(
         "RGB",
-        (
-            columns * (cell_width + _GAP) + _GAP,
-            len(rows) * (cell_height + _LINE + _GAP) + _GAP,
-        ),
+        (len(columns) * step_right + _GAP, rows * step_down + _GAP),
         _PAPER,
     )
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
-    for row, pictures in enumerate(rows):
-        for column, (picture, caption) in enumerate(pictures):
-            left = _GAP + column * (cell_width + _GAP)
-            top = _GAP + row * (cell_height + _LINE + _GAP)
+    for column, pictures in enumerate(columns):
+        for row, (picture, caption) in enumerate(pictures):
+            left, top = _GAP + column * step_right, _GAP + row * step_down
             draw.text((left, top + _LINE - 5), caption, _INK, font, "ls")
             if not isinstance(picture, Image.Image):
                 picture = Image.fromarray(picture).resize(

@@ -83,7 +83,9 @@ def test_fit_validates_the_average_and_goes_on_with_the_weights():
     average = WeightAverage(model, 0.9)
     validated = []
     recorder = keras.callbacks.LambdaCallback(
-        on_test_batch_end=lambda *_: validated.append(model.get_weights())
+        on_test_batch_end=lambda batch, logs: validated.append(
+            model.get_weights()
+        )
     )
     model.fit(
         tf.data.Dataset.from_tensors(batch_of()).repeat(2),

@@ -88,7 +88,7 @@ def test_curves_share_charts_and_every_epoch_has_its_point(tmp_path, scenes):
         200: 0.5,
         400: 0.5,
     }
-    assert set(points(training, "learning_rate").values()) == {0.25}
+    assert set(points(training, "steps/learning_rate").values()) == {0.25}
     shares = points(training, "steps/skipped")
     np.testing.assert_allclose(list(shares.values()), [0.02, 0.05] * 2)
     plugins = {plugin for _, _, plugin, _ in events(training)}

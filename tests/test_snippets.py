@@ -85,13 +85,14 @@ def test_a_sheet_has_the_colours_of_its_parts(scene):
     model = sd.SCDepth(TrueDepth(scene), TruePose())
     triplet = data.Triplet(0, MIDDLE, (MIDDLE - 1, MIDDLE + 1))
     sheet = snippets.draw_triplet(model, scene, triplet, SIZE)
-    cell = (sheet.shape[1] - snippets._GAP) // 5
+    height = round(320 * SIZE[0] / SIZE[1])
 
-    def part(column):
-        left = snippets._GAP + column * cell
-        top = snippets._GAP + snippets._LINE
-        height = round(256 * SIZE[0] / SIZE[1])
-        return sheet[top : top + height, left : left + 256]
+    def part(row):
+        """Of the column of the target."""
+        top = row * (height + snippets._LINE + snippets._GAP)
+        top += snippets._GAP + snippets._LINE
+        left = snippets._GAP
+        return sheet[top : top + height, left : left + 320]
 
     np.testing.assert_array_equal(part(1), part(2))  # prediction and truth
     assert part(1).std() > 5
