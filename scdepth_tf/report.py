@@ -111,7 +111,7 @@ def _gallery(
     depth_of = predict.depth_predictor(model, run.config.data.image_size)
     rows = []
     for scene in scenes:
-        for index in np.linspace(2, len(scene) - 3, 3).round().astype(int):
+        for index in np.linspace(2, len(scene) - 3, 2).round().astype(int):
             image, truth = scene.image(index), scene.depth(index)
             depth = _resize_depth(depth_of(image) * scale, truth.shape)
             pictures = [
