@@ -38,7 +38,8 @@ class TinyPose(keras.Model):
 
     def call(self, pairs, training=False):
         self.calls.append(pairs.shape)
-        mean = tf.reduce_mean(pairs, axis=[1, 2])
+        # Half precision cannot add up thousands of pixels.
+        mean = tf.reduce_mean(tf.cast(pairs, tf.float32), axis=[1, 2])
         return 0.1 * tf.cast(self.dense(mean), tf.float32)
 
 
