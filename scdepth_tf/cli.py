@@ -194,6 +194,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"scdepth: {error}\n")
         return 1
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # It tells of each collective that it compiles, twice.
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
     # TensorFlow's own start-up chatter, before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
