@@ -25,6 +25,7 @@ from scdepth_tf.config import (
     read_config,
     recipe,
 )
+from scdepth_tf.files import check_can_write
 
 Folder = tyro.conf.Positional[Path]
 
@@ -197,6 +198,8 @@ class Export:
         from scdepth_tf import data, export, runs
 
         run = runs.open_run(self.run_folder)
+        name = f"depth_{self.quantize}.tflite"
+        check_can_write(self.out / name)
         if self.format == "preset":
             sys.stdout.write(f"{runs.write_preset(run, self.out)}\n")
             return
@@ -212,7 +215,7 @@ class Export:
             metadata["cameras"] = runs.read_cameras(run)
         path = export.export_tflite(
             runs.load_model(run).depth_net,
-            self.out / f"depth_{self.quantize}.tflite",
+            self.out / name,
             run.config.data.image_size,
             quantize=self.quantize,
             calibration=calibration,

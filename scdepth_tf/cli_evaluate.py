@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from scdepth_tf.files import check_can_write
 from scdepth_tf.metrics import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -29,15 +30,24 @@ _BASELINE_STRIDE = 5
 """Every so-manieth training map is enough for the mean depth map."""
 
 
+_OUTPUTS = {
+    "json": (),
+    "csv": (),
+    "plot": (),
+    "worst": (".png", ".jpg", ".jpeg"),
+}
+"""Options that name a file to write, and the endings it may have."""
+
+
 @dataclasses.dataclass(frozen=True)
 class _Evaluation:
     """What every evaluation of a run on scenes asks for."""
 
     run_folder: Folder
-    """Run directory of `scdepth train`."""
+    """Run directory of `scdepth train`, or a preset."""
 
     data: Folder
-    """Folder of scenes or KITTI raw root."""
+    """Folder of scenes, KITTI raw root or tfds:NAME."""
 
     split: Literal["train", "val", "test", "all"] = "val"
     """Which side of the data to evaluate on."""
@@ -56,6 +66,7 @@ class _Evaluation:
         """The run, its model and the scenes; says what is evaluated."""
         from scdepth_tf import data, runs
 
+        _check_outputs(self)
         run = runs.open_run(self.run_folder)
         scenes = data.open_scenes(self.data, self.split, self.scenes)
         model = _load_model(run, self.weights)
@@ -328,6 +339,7 @@ class Compare:
         from scdepth_tf.evaluate import plots
         from scdepth_tf.evaluate.compare import compare_depth
 
+        _check_outputs(self)
         if self.plot:
             plots.check_format(self.plot)
         reports = {
@@ -478,3 +490,11 @@ def _progress(title: str):
             bar.update(done - bar.n)
 
         yield progress
+
+
+def _check_outputs(command: object) -> None:
+    """Complain of files that cannot be written before the work, not after."""
+    for name, suffixes in _OUTPUTS.items():
+        path = getattr(command, name, None)
+        if path is not None:
+            check_can_write(path, suffixes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 
@@ -40,6 +40,35 @@ def replace_file(path: str | Path) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror}; choose a path in a "
             "folder that you may write to, with room on the disk"
         ) from error
+
+
+def check_can_write(path: str | Path, suffixes: Collection[str] = ()) -> None:
+    """Find out before long work that its result could not be written.
+
+    Args:
+        path: file to write later.
+        suffixes: the endings it may have, in small letters; empty: any.
+
+    Raises:
+        ValueError: it cannot be written, or ends in something else.
+    """
+    path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ValueError(
+            f"cannot write {path}: its name must end in {' or '.join(suffixes)}"
+        )
+    if path.is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder; name a file")
+    nearest = next(p for p in path.absolute().parents if p.exists())
+    if not nearest.is_dir():
+        raise ValueError(
+            f"cannot write {path}: {nearest} is no folder; choose another path"
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"cannot write {path}: you may not write to {nearest}; choose "
+            "another path"
+        )
 
 
 def write_whole(path: str | Path, text: str) -> None:

@@ -273,14 +273,21 @@ def _best_metrics(run: Run) -> dict[str, float]:
     path = run.folder / HISTORY
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [
-            {name: float(value) for name, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
-    judge = "val_abs_rel" if "val_abs_rel" in rows[0] else "val_loss"
-    # NaN never compares as better.
-    best = min(rows, key=lambda row: (row[judge] != row[judge], row[judge]))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                {name: float(value) for name, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
+        scores = ("val_abs_rel", "val_view_synthesis")
+        judge = next(name for name in scores if name in rows[0])
+        # NaN never compares as better.
+        best = min(rows, key=lambda row: (row[judge] != row[judge], row[judge]))
+    except (ValueError, TypeError, IndexError, StopIteration):
+        raise ValueError(
+            f"{path}: damaged; `scdepth train` with the options of the run "
+            "writes it again"
+        ) from None
     return {
         name: value
         for name, value in best.items()

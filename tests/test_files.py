@@ -1,6 +1,6 @@
 import pytest
 
-from scdepth_tf.files import replace_file, write_whole
+from scdepth_tf.files import check_can_write, replace_file, write_whole
 
 
 def test_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -20,6 +20,19 @@ def test_unwritable_path_is_named_before_any_work(tmp_path):
             with replace_file(path):
                 pytest.fail("the work began")
         assert "\n" not in str(error.value)
+    assert [p.name for p in tmp_path.rglob("*")] == ["file"]
+
+
+def test_results_that_could_not_be_written_are_known_before(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, complaint in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "file" / "deeper" / "a.png", "file is no folder"),
+        (tmp_path / "sheet.txt", "must end in .png or .jpg"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            check_can_write(path, (".png", ".jpg") if path.suffix else ())
+    check_can_write(tmp_path / "new" / "sheet.PNG", (".png", ".jpg"))
     assert [p.name for p in tmp_path.rglob("*")] == ["file"]
 
 

@@ -117,7 +117,8 @@ def _open_in_folder(
     root = Path(path)
     if not root.is_dir():
         raise FileNotFoundError(
-            f"{root}: no such folder; give a folder of scenes, a KITTI raw "
+            f"{root}: {'is a file' if root.exists() else 'no such folder'}; "
+            "give a folder of scenes, a KITTI raw "
             "root or tfds:NAME"
         )
     if split == "test":

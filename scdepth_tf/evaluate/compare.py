@@ -197,6 +197,11 @@ def read_report(path: str | Path) -> DepthReport:
         return DepthReport.from_dict(
             json.loads(path.read_text(encoding="utf-8"))
         )
+    except json.JSONDecodeError:
+        raise ValueError(
+            f"{path}: is not a report that `scdepth evaluate depth RUN DATA "
+            "--json FILE` has written"
+        ) from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
