@@ -205,7 +205,8 @@ def _write_scalar(name: str, value: float) -> None:
 
 def _write_picture(tag: str, picture: np.ndarray) -> None:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
+    # A third of a PNG; colours at full resolution, or the maps would smear.
+    Image.fromarray(picture).save(buffer, "JPEG", quality=85, subsampling=0)
     height, width, _ = picture.shape
     tf.summary.write(
         tag,
