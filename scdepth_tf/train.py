@@ -75,6 +75,12 @@ def train(
     _check(config)
     devices = distribution.make_strategy(strategy, replicas)
     share = distribution.part_of_batch(devices, config.batch_size)
+    if devices.num_replicas_in_sync > 1 and config.gradient_accumulation > 1:
+        raise ValueError(
+            f"gradient_accumulation is {config.gradient_accumulation} on "
+            f"{devices.num_replicas_in_sync} replicas, where Keras cannot add "
+            "up gradients; raise batch_size instead"
+        )
     runs.check_same_run(out, config, folder, scenes)
     keras.utils.set_random_seed(config.seed)
     train_scenes, val_scenes = (

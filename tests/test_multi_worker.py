@@ -54,7 +54,9 @@ def test_each_worker_reads_its_own_share(undisturbed):
 def test_two_workers_learn_as_two_replicas_of_one(data, undisturbed, tmp_path):
     """The same steps; sums of two numbers have no order."""
     out = tmp_path / "run"
-    tiny_training.finish(data, out, "--strategy", "mirrored", "--replicas", "2")
+    options = ["--strategy", "mirrored", "--replicas", "2"]
+    options += ["--gradient-accumulation", "1"]
+    tiny_training.finish(data, out, *options)
     assert_equal_runs(out, undisturbed)
 
 
