@@ -238,7 +238,12 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         command.run()
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (
+        ValueError,
+        FileNotFoundError,
+        ImportError,
+        ConnectionError,
+    ) as error:
         sys.stderr.write(f"scdepth: {error}\n")
         return 1
     except KeyboardInterrupt:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Literal, get_args
 
 import tensorflow as tf
@@ -57,20 +59,40 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 def replicas_per_worker(strategy: tf.distribute.Strategy) -> int:
     """Replicas in this process."""
-    return len(strategy.experimental_local_results(strategy.run(_nothing)))
+    if strategy.num_replicas_in_sync == 1:
+        return 1
+    return len(strategy.extended.worker_devices)
 
 
 def everyones(strategy: tf.distribute.Strategy, number: int) -> list[int]:
     """The number that each replica brings."""
     if strategy.num_replicas_in_sync == 1:
         return [number]
-    brought = strategy.run(lambda: tf.constant([number], tf.int64))
-    return strategy.gather(brought, axis=0).numpy().tolist()
+
+    @tf.function  # eagerly it works, too, with a warning
+    def bring() -> tf.Tensor:
+        brought = strategy.run(lambda: tf.constant([number], tf.int64))
+        return strategy.gather(brought, axis=0)
+
+    return bring().numpy().tolist()
 
 
 def wait_for_all(strategy: tf.distribute.Strategy) -> None:
     """Return when all workers have come here."""
     everyones(strategy, 0)
+
+
+@contextlib.contextmanager
+def clear_about_lost_workers() -> Iterator[None]:
+    """Say what to do where TensorFlow says that a collective was aborted."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise ConnectionError(
+            "lost another worker; start all workers again with the same "
+            "command, they go on from the last snapshot "
+            f"({error.message.splitlines()[0]})"
+        ) from error
 
 
 def part_of_batch(strategy: tf.distribute.Strategy, batch_size: int) -> int:
@@ -86,10 +108,6 @@ def part_of_batch(strategy: tf.distribute.Strategy, batch_size: int) -> int:
             f" give a multiple of {replicas}"
         )
     return batch_size // replicas
-
-
-def _nothing() -> tf.Tensor:
-    return tf.constant(0)
 
 
 def _local_devices(replicas: int | None) -> list[str]:

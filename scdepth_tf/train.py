@@ -25,6 +25,7 @@ _VALIDATION_BATCHES = 25
 """Enough to choose an epoch by, few enough to do after each."""
 
 
+@distribution.clear_about_lost_workers()
 def train(
     folder: str | Path,
     out: str | Path,
