@@ -53,7 +53,7 @@ def test_lidar_and_oxts_explain_the_next_kitti_frame(
             )
         )
     warped, _, unwarped, _ = np.mean(measured, axis=0)
-    record_property("L1 unwarped, warped", (unwarped, warped))
+    record_property("L1 unwarped, warped", f"{unwarped}, {warped}")
     assert len(measured) == 6
     assert warped < 0.6 * unwarped
     assert all(pair[0] < 0.7 * pair[2] for pair in measured)
@@ -87,7 +87,7 @@ def test_kinect_depth_and_poses_explain_the_next_indoor_frame(
             )
         )
     warped, warped_ssim, unwarped, unwarped_ssim = np.mean(measured, axis=0)
-    record_property("L1 unwarped, warped", (unwarped, warped))
-    record_property("SSIM unwarped, warped", (unwarped_ssim, warped_ssim))
+    record_property("L1 unwarped, warped", f"{unwarped}, {warped}")
+    record_property("SSIM unwarped, warped", f"{unwarped_ssim}, {warped_ssim}")
     assert warped < 0.6 * unwarped
     assert warped_ssim < 0.7 * unwarped_ssim
