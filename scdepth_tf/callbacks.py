@@ -269,9 +269,9 @@ class Progress(keras.callbacks.Callback):
         when = f"epoch {epoch + 1}/{self._epochs}"
         tqdm.write(f"{when if epoch >= 0 else 'before training'}: {figures}")
 
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Leave the bar as it is, unless there is more to come."""
-        if self._bar.n >= self._steps or self.model.stop_training:
+    def close(self) -> None:
+        """Leave the bar as it is; else it is drawn again after an error."""
+        if self._bar is not None:
             self._bar.close()
 
 

@@ -238,12 +238,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         command.run()
-    except (
-        ValueError,
-        FileNotFoundError,
-        ImportError,
-        ConnectionError,
-    ) as error:
+    except (ValueError, OSError, ImportError) as error:
+        # OSError: a full disk, a folder that may not be written, a lost worker.
         sys.stderr.write(f"scdepth: {error}\n")
         return 1
     except KeyboardInterrupt:

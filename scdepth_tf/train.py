@@ -187,8 +187,9 @@ def train(
     own_callbacks.append(keep)
     if is_chief:
         own_callbacks.append(Watch())
+    bar = Progress(config, state.step)
     if progress and is_chief:
-        own_callbacks.append(Progress(config, state.step))
+        own_callbacks.append(bar)
     try:
         if not state.history:
             _validate_before_training(model, val_set, val_steps, own_callbacks)
@@ -215,6 +216,8 @@ def train(
             f"{unreadable[0]} ({len(unreadable)} unreadable of {len(frames)} "
             "frames)"
         ) from error
+    finally:
+        bar.close()
     distribution.wait_for_all(devices)  # until the chief has written
     return run
 
