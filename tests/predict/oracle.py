@@ -18,6 +18,8 @@ class Drive:
     Args:
         frames: how many.
         length: of the drive, at most 10 (the wall is 12 away).
+        sign: where a square sign stands in each frame, its z; it is
+            1.2 wide and high, its left edge at x = 0.4, its foot on the road.
 
     Attributes:
         asked: how many frames the predictor was asked about.
@@ -25,7 +27,12 @@ class Drive:
         spoil: (frame, what) that is predicted as NaN.
     """
 
-    def __init__(self, frames: int = 6, length: float = 1.5):
+    def __init__(
+        self,
+        frames: int = 6,
+        length: float = 1.5,
+        sign: Sequence[float] | None = None,
+    ):
         self.poses = np.tile(np.eye(4), (frames, 1, 1))
         self.poses[:, 2, 3] = np.linspace(0, length, frames)
         self.poses[:, 0, 3] = 0.1 * np.sin(np.arange(frames))
@@ -33,6 +40,8 @@ class Drive:
         for index, pose in enumerate(self.poses):
             image, depth = planes.render(pose)
             pixels = (image[0] * 255).round().astype(np.uint8)
+            if sign is not None:
+                put_sign(pixels, depth[0, ..., 0], pose, sign[index])
             pixels[0, 0] = index  # tells the predictor which frame it is
             self.images.append(pixels)
             self.depths.append(depth[0, ..., 0])
@@ -70,6 +79,24 @@ class Drive:
             at = indices.index(self.spoil[0])
             (depths if self.spoil[1] == "depth" else motions)[at, 1, 1] = np.nan
         return depths, motions
+
+
+SIGN_COLOR = (255, 255, 255)
+"""Brighter than any plane."""
+
+
+def put_sign(
+    pixels: np.ndarray, depth: np.ndarray, pose: np.ndarray, z: float
+) -> None:
+    """Draws the sign at `z` into an image [H, W, 3] and its depth [H, W]."""
+    v, u = np.mgrid[: planes.HEIGHT, : planes.WIDTH]
+    rays = np.stack([u, v, np.ones_like(u)], -1).astype(float)
+    rays = rays @ np.linalg.inv(planes.INTRINSICS).T  # cameras do not turn
+    distance = z - pose[2, 3]
+    x, y = (pose[axis, 3] + distance * rays[..., axis] for axis in (0, 1))
+    hit = (x > 0.4) & (x < 1.6) & (y > 0.3) & (y < 1.5) & (distance < depth)
+    depth[hit] = distance
+    pixels[hit] = SIGN_COLOR
 
 
 def predict(drive: Drive, out: Path, *write: str, **config: object):
