@@ -15,6 +15,8 @@ from scdepth_tf.predict.sequence import Sequence
 from scdepth_tf.predict.voxels import VoxelGrid
 
 FILE = "cloud.ply"
+SCRATCH = ".cloud."
+"""How the folder for cells that do not fit into memory begins."""
 
 
 @contextlib.contextmanager
@@ -33,7 +35,7 @@ def write_cloud(sequence: Sequence) -> Iterator[Sink]:
     with (
         open_ply(path, comments) as ply,
         tempfile.TemporaryDirectory(
-            dir=sequence.folder, prefix=".cloud."
+            dir=sequence.folder, prefix=SCRATCH
         ) as folder,
     ):
         grid = VoxelGrid(sequence.voxel, Path(folder))

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Many
 from pathlib import Path
@@ -20,7 +21,7 @@ from scdepth_tf.evaluate.plots import plot_trajectory
 from scdepth_tf.files import write_whole
 from scdepth_tf.metrics.odometry import chain
 from scdepth_tf.metrics.trajectory_files import write_kitti, write_tum
-from scdepth_tf.predict import outputs
+from scdepth_tf.predict import cloud, outputs
 from scdepth_tf.predict.sequence import PredictedFrame, Sequence
 from scdepth_tf.predict.sources import Source, open_sources
 from scdepth_tf.predict.store import CHUNK, Store, Stored
@@ -262,6 +263,10 @@ def _write(
     opened = outputs.missing(sequence)
     if not opened:
         return
+    for leftover in sequence.folder.rglob(".*.partial"):
+        leftover.unlink()  # of a process that was killed
+    for leftover in sequence.folder.glob(f"{cloud.SCRATCH}*"):
+        shutil.rmtree(leftover)
     with contextlib.ExitStack() as stack:
         adders = [stack.enter_context(open_(sequence)) for open_ in opened]
         for frame in _frames(source, sequence, store):

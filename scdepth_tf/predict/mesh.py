@@ -67,7 +67,11 @@ class _Volume:
 
         self._open3d: open3d = open3d
         self._farthest = sequence.farthest
-        self._camera = open3d.core.Tensor(sequence.depth_intrinsics)
+        camera = sequence.depth_intrinsics
+        # Its integration cuts pixel coordinates off, which puts the centre of
+        # the first pixel at 0.5; with ours, surfaces are half a pixel off.
+        camera[:2, 2] += 0.5
+        self._camera = open3d.core.Tensor(camera)
         # Room for all blocks is made at once; it grows when needed.
         self._grid = open3d.t.geometry.VoxelBlockGrid(
             attr_names=("tsdf", "weight", "color"),
