@@ -256,7 +256,7 @@ class PredictConfig:
 
     farthest: float | None = None
     """Leave points deeper than this, in scene units, out of cloud and mesh;
-    three median depths by default."""
+    two median depths by default."""
 
     batch_size: int = 8
     """Frames that the networks see at once."""

@@ -61,7 +61,7 @@ class Sequence:
     @property
     def farthest(self) -> float:
         """Up to which depth cloud and mesh take points, scene units."""
-        return self.config.farthest or 3 * self.depth.median
+        return self.config.farthest or 2 * self.depth.median
 
     @property
     def frame_rate(self) -> float:
