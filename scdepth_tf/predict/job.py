@@ -29,6 +29,7 @@ from scdepth_tf.prepare.footage import Frame
 from scdepth_tf.prepare.writing import described_file
 
 DESCRIPTION = "predict.json"
+_STORE = ".predictions"
 
 Predictor = Callable[
     [Many[np.ndarray], np.ndarray | None], tuple[np.ndarray, np.ndarray]
@@ -112,7 +113,7 @@ def predict_sources(
         folder = Path(out)
         if len(sources) > 1:
             folder /= source.name.replace("/", "_")
-        store = Store(folder / ".predictions")
+        store = Store(folder / _STORE)
         _predict(source, predictor, store, config.batch_size, progress)
         sequence = _sequence(source, folder, store, config)
         _write_trajectory(sequence)
@@ -139,13 +140,16 @@ def claim(out: Path, job: Mapping[str, object]) -> None:
             ) from None
         ours = json.loads(json.dumps(job))
         differences = [key for key in ours if ours[key] != theirs.get(key)]
-        if differences:
+        if not differences:
+            return
+        if {path.name for path in out.iterdir()} - {DESCRIPTION, _STORE}:
             raise ValueError(
                 f"{out} holds predictions of another job: "
                 f"{' and '.join(differences)} differ; choose another --out"
             )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        # That job was killed, or failed, before it had written anything.
+        shutil.rmtree(out / _STORE, ignore_errors=True)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(
             f"{out} already exists and holds no predictions; choose another "
             "--out"

@@ -144,12 +144,25 @@ def test_footage_without_frames_is_refused(tmp_path):
 def test_output_of_another_job_is_refused(tmp_path):
     job.claim(tmp_path / "out", {"run": "a", "footage": "b"})
     job.claim(tmp_path / "out", {"run": "a", "footage": "b"})
+    (tmp_path / "out" / "depth.mp4").touch()
     with pytest.raises(ValueError, match="another job: run differ"):
         job.claim(tmp_path / "out", {"run": "c", "footage": "b"})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="already exists"):
         job.claim(tmp_path / "mine", {"run": "a"})
+
+
+def test_job_that_wrote_nothing_makes_room_for_another(tmp_path):
+    drive = Drive(CHUNK + 5)
+    drive.fail_at = CHUNK + 1
+    with pytest.raises(KeyboardInterrupt):
+        predict(drive, tmp_path / "out", "trajectory")
+    assert (tmp_path / "out" / ".predictions").is_dir()
+    job.claim(tmp_path / "out", {"of": "another test"})
+    assert not (tmp_path / "out" / ".predictions").exists()
+    described = json.loads((tmp_path / "out" / "predict.json").read_text())
+    assert described["job"] == {"of": "another test"}
 
 
 def test_frames_of_one_name_are_refused(tmp_path):
