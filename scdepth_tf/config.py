@@ -251,8 +251,8 @@ class PredictConfig:
     """Horizontal field of view in degrees, in place of the intrinsics."""
 
     voxel: float | None = None
-    """Edge of the cells of cloud and mesh, in scene units; a hundredth of the
-    median depth by default."""
+    """Edge of the cells of the cloud, in scene units; a hundredth of the median
+    depth by default. Those of the mesh are twice as large."""
 
     farthest: float | None = None
     """Leave points deeper than this, in scene units, out of cloud and mesh;

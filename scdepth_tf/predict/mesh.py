@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 
 FILE = "mesh.ply"
 
-_TRUNCATION = 4.0
-"""Cells before and behind a surface that a view changes."""
+COARSER = 2.0
+"""Cells of the mesh are so many times as large as those of the cloud: a
+surface is found where views agree on its cells, which takes cells as large as
+the differences between views."""
+
+_TRUNCATION = 10.0
+"""Cells before and behind a surface that a view changes, along its rays. With
+fewer, a road has no cell behind it: at a grazing angle of 6 degrees the next
+one below it is ten cells away along the ray."""
 
 _BLOCK = 8
 """Cells of a block along an axis; a block takes 10 kB."""
@@ -77,7 +84,7 @@ class _Volume:
             attr_names=("tsdf", "weight", "color"),
             attr_dtypes=(open3d.core.float32,) * 3,
             attr_channels=((1), (1), (3)),
-            voxel_size=sequence.voxel,
+            voxel_size=COARSER * sequence.voxel,
             block_resolution=_BLOCK,
             block_count=10_000,
         )

@@ -55,7 +55,7 @@ class Sequence:
 
     @property
     def voxel(self) -> float:
-        """Edge of the cells of cloud and mesh, scene units."""
+        """Edge of the cells of the cloud, scene units."""
         return self.config.voxel or self.depth.median / 100
 
     @property

@@ -226,7 +226,7 @@ def test_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, what):
 def test_mesh_lies_on_the_true_surfaces(tmp_path):
     pytest.importorskip("open3d", reason="the extra mesh is not installed")
     drive = Drive(16, 6.0)
-    predict(drive, tmp_path / "out", "mesh", voxel=VOXEL, farthest=15.0)
+    predict(drive, tmp_path / "out", "mesh", voxel=VOXEL / 2, farthest=15.0)
     vertices, faces = read_ply(tmp_path / "out" / "mesh.ply")
     points = positions(vertices)
     assert len(faces) > 3000
