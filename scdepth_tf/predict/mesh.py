@@ -28,6 +28,9 @@ _TRUNCATION = 10.0
 fewer, a road has no cell behind it: at a grazing angle of 6 degrees the next
 one below it is ten cells away along the ray."""
 
+_MARGIN = 3.0
+"""Cells around a point that must lie in blocks."""
+
 _BLOCK = 8
 """Cells of a block along an axis; a block takes 10 kB."""
 
@@ -74,9 +77,10 @@ class _Volume:
 
         self._open3d: open3d = open3d
         self._farthest = sequence.farthest
-        camera = sequence.depth_intrinsics
+        self._intrinsics = sequence.depth_intrinsics
         # Its integration cuts pixel coordinates off, which puts the centre of
         # the first pixel at 0.5; with ours, surfaces are half a pixel off.
+        camera = self._intrinsics.copy()
         camera[:2, 2] += 0.5
         self._camera = open3d.core.Tensor(camera)
         # Room for all blocks is made at once; it grows when needed.
@@ -100,12 +104,22 @@ class _Volume:
         depth = image(np.where(kept, view.depth, 0).astype(np.float32))
         color = image(view.colors.astype(np.float32))
         camera_from_world = self._open3d.core.Tensor(inverse(view.pose))
-        limits = (1.0, self._farthest, _TRUNCATION)
-        blocks = self._grid.compute_unique_block_coordinates(
-            depth, self._camera, camera_from_world, *limits
+        # Around the points: Open3D's own choice, a few places along each ray,
+        # misses blocks behind surfaces seen at a grazing angle.
+        points, _, _ = view.points(kept, self._intrinsics)
+        cloud = self._open3d.t.geometry.PointCloud(
+            self._open3d.core.Tensor(points.astype(np.float32))
         )
+        blocks = self._grid.compute_unique_block_coordinates(cloud, _MARGIN)
         self._grid.integrate(
-            blocks, depth, color, self._camera, camera_from_world, *limits
+            blocks,
+            depth,
+            color,
+            self._camera,
+            camera_from_world,
+            1.0,
+            self._farthest,
+            _TRUNCATION,
         )
 
     def extract(self, ply: PlyWriter) -> None:
