@@ -20,6 +20,7 @@ import tyro
 from scdepth_tf.cli_evaluate import Evaluate
 from scdepth_tf.config import (
     RECIPES,
+    PredictConfig,
     PrepareConfig,
     TrainConfig,
     read_config,
@@ -147,6 +148,65 @@ class Train:
 
 
 @dataclasses.dataclass(frozen=True)
+class Predict:
+    """Make depth videos, depth maps, trajectories, point clouds and meshes of
+    a video with a trained run.
+    """
+
+    run_folder: Folder
+    """Run directory of `scdepth train`, or a preset."""
+
+    footage: Folder
+    """Video, folder of pictures, folder of scenes, KITTI raw root or
+    tfds:NAME."""
+
+    out: Path
+    """Folder to make. After a kill, the same command goes on; later, it adds
+    other outputs."""
+
+    scenes: tuple[str, ...] = ()
+    """Names or patterns of scenes to take, where there are several."""
+
+    weights: Literal["best", "last"] = "best"
+    """Weights of the best or of the last epoch."""
+
+    choices: Annotated[PredictConfig, tyro.conf.arg(name="")] = (
+        dataclasses.field(default_factory=PredictConfig)
+    )
+
+    def run(self) -> None:
+        """Predict, and say what was written."""
+        from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
+
+        from scdepth_tf.predict.job import predict
+
+        with tqdm(unit="frame") as bar, logging_redirect_tqdm():
+
+            def progress(what: str, done: int, total: int) -> None:
+                if bar.desc != f"{what}: ":
+                    bar.reset()
+                    bar.set_description(what)
+                bar.total = max(done, total) if total else None
+                bar.update(done - bar.n)
+
+            sequences = predict(
+                self.run_folder,
+                self.footage,
+                self.out,
+                self.choices,
+                self.scenes,
+                self.weights,
+                progress,
+            )
+        for sequence in sequences:
+            sys.stdout.write(
+                f"{sequence.folder}: {len(sequence.poses)} frames, median "
+                f"depth {sequence.depth.median:.3g} scene units\n"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class Import:
     """Make a preset of PyTorch checkpoints of SC-SfMLearner-Release or
     sc_depth_pl; whatever takes a RUN takes it, too.
@@ -250,7 +310,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(
     arguments: list[str],
-) -> Demo | Prepare | Train | Evaluate | Import | Export:
+) -> Demo | Prepare | Train | Evaluate | Predict | Import | Export:
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -263,6 +323,7 @@ def _parse(
         | Annotated[Prepare, tyro.conf.subcommand("prepare")]
         | Annotated[Train, train]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Predict, tyro.conf.subcommand("predict")]
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[Export, tyro.conf.subcommand("export")],
         prog="scdepth",

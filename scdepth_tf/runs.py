@@ -180,13 +180,8 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
         FileNotFoundError: the run has no weights yet.
         ValueError: the weights do not fit the networks of config.json.
     """
-    path = Path(weights) if weights else run.folder / BEST_WEIGHTS
-    if not weights and presets.is_preset(run.folder):
-        path = run.folder / presets.WEIGHTS
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no weights at {path}; training writes them after its first epoch"
-        )
+    path = Path(weights) if weights else weights_path(run)
+    _check_weights(path)
     learns_focal_length = run.config.model.learn_focal_length != "off"
     model = build_model(
         run.config.model.without_weights(),
@@ -201,6 +196,27 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
             f"{str(error).splitlines()[0]}"
         ) from error
     return model
+
+
+def weights_path(run: Run, which: str = "best") -> Path:
+    """The file with the weights of a run's best or last epoch; a preset has
+    but one.
+
+    Raises:
+        FileNotFoundError: the run has no weights yet.
+    """
+    name = BEST_WEIGHTS if which == "best" else LAST_WEIGHTS
+    if presets.is_preset(run.folder):
+        name = presets.WEIGHTS
+    _check_weights(run.folder / name)
+    return run.folder / name
+
+
+def _check_weights(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no weights at {path}; training writes them after its first epoch"
+        )
 
 
 def build_model(
