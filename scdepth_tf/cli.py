@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -25,7 +25,10 @@ from scdepth_tf.config import (
     read_config,
     recipe,
 )
-from scdepth_tf.files import check_can_write
+from scdepth_tf.files import check_can_make, check_can_write
+
+if TYPE_CHECKING:
+    from scdepth_tf.runs import Run
 
 Folder = tyro.conf.Positional[Path]
 
@@ -175,17 +178,22 @@ class Import:
 @dataclasses.dataclass(frozen=True)
 class Export:
     """Write the depth network of a run as a TFLite model for a device, or
-    both networks as a preset to pass on.
+    both networks as a SavedModel for a server or a preset to pass on.
     """
 
     run_folder: Folder
     """Run directory of `scdepth train`, or a preset."""
 
     out: Path
-    """Folder for depth_QUANTIZE.tflite, or to make as a preset."""
+    """Folder for depth_QUANTIZE.tflite, or to make as SavedModel or preset."""
 
-    format: Literal["tflite", "preset"] = "tflite"
-    """`preset`: weights, choices, a model card and checksums."""
+    format: Literal["tflite", "savedmodel", "preset"] = "tflite"
+    """`savedmodel`: takes images of any size, JPEG and PNG bytes and pose
+    pairs; needs TensorFlow only. `preset`: weights, choices, a model card and
+    checksums."""
+
+    overwrite: bool = False
+    """Replace a SavedModel at OUT."""
 
     quantize: Literal["float32", "int8"] = "float32"
     """int8 is integer from the input to the logits."""
@@ -198,6 +206,18 @@ class Export:
         from scdepth_tf import data, export, runs
 
         run = runs.open_run(self.run_folder)
+        if self.format == "savedmodel":
+            replaces = "saved_model.pb" if self.overwrite else None
+            check_can_make(self.out, replaces)
+            path = export.export_saved_model(
+                runs.load_model(run),
+                self.out,
+                run.config.data.image_size,
+                metadata=self._metadata(run),
+                overwrite=self.overwrite,
+            )
+            sys.stdout.write(f"{path}\n")
+            return
         name = f"depth_{self.quantize}.tflite"
         check_can_write(self.out / name)
         if self.format == "preset":
@@ -210,18 +230,24 @@ class Export:
                 scenes=() if self.calibration_data else run.scenes,
             )
             calibration = data.spread_images(scenes, 100)
-        metadata = {"training_data": data.short_name(run.training_data)}
-        if run.config.model.learn_focal_length != "off":
-            metadata["cameras"] = runs.read_cameras(run)
         path = export.export_tflite(
             runs.load_model(run).depth_net,
             self.out / name,
             run.config.data.image_size,
             quantize=self.quantize,
             calibration=calibration,
-            metadata=metadata,
+            metadata=self._metadata(run),
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
+
+    @staticmethod
+    def _metadata(run: Run) -> dict[str, object]:
+        from scdepth_tf import data, runs
+
+        metadata = {"training_data": data.short_name(run.training_data)}
+        if run.config.model.learn_focal_length != "off":
+            metadata["cameras"] = runs.read_cameras(run)
+        return metadata
 
 
 def main(arguments: list[str] | None = None) -> int:
