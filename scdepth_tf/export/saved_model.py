@@ -18,9 +18,10 @@ answered with an error, encoded images before they are decoded.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +90,10 @@ def export_saved_model(
     with replace_folder(path, MODEL_FILE if overwrite else None) as unfinished:
         server = _Server(model, image_size, description)
         try:
-            tf.saved_model.save(
-                server, str(unfinished), signatures=server.signatures()
-            )
+            with _only_warnings():
+                tf.saved_model.save(
+                    server, str(unfinished), signatures=server.signatures()
+                )
         except tf.errors.OpError as error:
             raise ValueError(
                 f"cannot write {path}: {error.message.splitlines()[0]}; is "
@@ -100,6 +102,18 @@ def export_saved_model(
         write_whole(unfinished / METADATA_FILE, description)
     _log.info("wrote %s", path)
     return Path(path)
+
+
+@contextlib.contextmanager
+def _only_warnings() -> Iterator[None]:
+    """Saving notes, at level INFO, how it renames what nobody sees."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 class _Server(tf.Module):
