@@ -192,14 +192,14 @@ class Export:
     pairs; needs TensorFlow only. `preset`: weights, choices, a model card and
     checksums."""
 
-    overwrite: bool = False
-    """Replace a SavedModel at OUT."""
-
     quantize: Literal["float32", "int8"] = "float32"
     """int8 is integer from the input to the logits."""
 
     calibration_data: Path | None = None
     """Scenes to calibrate int8 on; the run's own training data by default."""
+
+    overwrite: bool = False
+    """Replace a SavedModel at OUT."""
 
     def run(self) -> None:
         """Export and say what was written."""
@@ -207,16 +207,7 @@ class Export:
 
         run = runs.open_run(self.run_folder)
         if self.format == "savedmodel":
-            replaces = "saved_model.pb" if self.overwrite else None
-            check_can_make(self.out, replaces)
-            path = export.export_saved_model(
-                runs.load_model(run),
-                self.out,
-                run.config.data.image_size,
-                metadata=self._metadata(run),
-                overwrite=self.overwrite,
-            )
-            sys.stdout.write(f"{path}\n")
+            self._write_saved_model(run)
             return
         name = f"depth_{self.quantize}.tflite"
         check_can_write(self.out / name)
@@ -230,24 +221,36 @@ class Export:
                 scenes=() if self.calibration_data else run.scenes,
             )
             calibration = data.spread_images(scenes, 100)
+        metadata = {"training_data": data.short_name(run.training_data)}
+        if run.config.model.learn_focal_length != "off":
+            metadata["cameras"] = runs.read_cameras(run)
         path = export.export_tflite(
             runs.load_model(run).depth_net,
             self.out / name,
             run.config.data.image_size,
             quantize=self.quantize,
             calibration=calibration,
-            metadata=self._metadata(run),
+            metadata=metadata,
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
 
-    @staticmethod
-    def _metadata(run: Run) -> dict[str, object]:
-        from scdepth_tf import data, runs
+    def _write_saved_model(self, run: Run) -> None:
+        from scdepth_tf import data, export, runs
 
+        check_can_make(self.out, "saved_model.pb" if self.overwrite else None)
         metadata = {"training_data": data.short_name(run.training_data)}
         if run.config.model.learn_focal_length != "off":
             metadata["cameras"] = runs.read_cameras(run)
-        return metadata
+        path = export.export_saved_model(
+            runs.load_model(run),
+            self.out,
+            run.config.data.image_size,
+            metadata=metadata,
+            overwrite=self.overwrite,
+        )
+        files = [file for file in path.rglob("*") if file.is_file()]
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
+        sys.stdout.write(f"{path} ({megabytes:.1f} MB)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
