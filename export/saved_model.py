@@ -1,4 +1,6 @@
-"""SavedModel of a run or preset: python saved_model.py RUN --out models/depth/1
+"""SavedModel of a run or preset.
+
+    python saved_model.py RUN --out models/depth/1
 
 The same as `scdepth export … --format savedmodel`, and all of its options.
 """
