@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -26,7 +26,10 @@ from scdepth_tf.config import (
     read_config,
     recipe,
 )
-from scdepth_tf.files import check_can_write
+from scdepth_tf.files import check_can_make, check_can_write
+
+if TYPE_CHECKING:
+    from scdepth_tf.runs import Run
 
 Folder = tyro.conf.Positional[Path]
 
@@ -235,17 +238,19 @@ class Import:
 @dataclasses.dataclass(frozen=True)
 class Export:
     """Write the depth network of a run as a TFLite model for a device, or
-    both networks as a preset to pass on.
+    both networks as a SavedModel for a server or a preset to pass on.
     """
 
     run_folder: Folder
     """Run directory of `scdepth train`, or a preset."""
 
     out: Path
-    """Folder for depth_QUANTIZE.tflite, or to make as a preset."""
+    """Folder for depth_QUANTIZE.tflite, or to make as SavedModel or preset."""
 
-    format: Literal["tflite", "preset"] = "tflite"
-    """`preset`: weights, choices, a model card and checksums."""
+    format: Literal["tflite", "savedmodel", "preset"] = "tflite"
+    """`savedmodel`: takes images of any size, JPEG and PNG bytes and pose
+    pairs; needs TensorFlow only. `preset`: weights, choices, a model card and
+    checksums."""
 
     quantize: Literal["float32", "int8"] = "float32"
     """int8 is integer from the input to the logits."""
@@ -253,11 +258,17 @@ class Export:
     calibration_data: Path | None = None
     """Scenes to calibrate int8 on; the run's own training data by default."""
 
+    overwrite: bool = False
+    """Replace a SavedModel at OUT."""
+
     def run(self) -> None:
         """Export and say what was written."""
         from scdepth_tf import data, export, runs
 
         run = runs.open_run(self.run_folder)
+        if self.format == "savedmodel":
+            self._write_saved_model(run)
+            return
         name = f"depth_{self.quantize}.tflite"
         check_can_write(self.out / name)
         if self.format == "preset":
@@ -282,6 +293,24 @@ class Export:
             metadata=metadata,
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
+
+    def _write_saved_model(self, run: Run) -> None:
+        from scdepth_tf import data, export, runs
+
+        check_can_make(self.out, "saved_model.pb" if self.overwrite else None)
+        metadata = {"training_data": data.short_name(run.training_data)}
+        if run.config.model.learn_focal_length != "off":
+            metadata["cameras"] = runs.read_cameras(run)
+        path = export.export_saved_model(
+            runs.load_model(run),
+            self.out,
+            run.config.data.image_size,
+            metadata=metadata,
+            overwrite=self.overwrite,
+        )
+        files = [file for file in path.rglob("*") if file.is_file()]
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
+        sys.stdout.write(f"{path} ({megabytes:.1f} MB)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
