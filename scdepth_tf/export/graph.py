@@ -124,6 +124,22 @@ def names_before_convolutions(model: bytes) -> set[str]:
     return activation_names(model) - later
 
 
+def names_after_convolutions(model: bytes) -> set[str]:
+    """Names of the tensors from the output of the last convolution on."""
+    content, graph = _parse(model)
+    ops = list(_operators(graph))
+    last = max(
+        index
+        for index, op in enumerate(ops)
+        if _kind(content, op) in ("CONV_2D", "DEPTHWISE_CONV_2D")
+    )
+    return {
+        graph.Tensors(output).Name().decode()
+        for op in ops[last:]
+        for output in op.OutputsAsNumpy().tolist()
+    }
+
+
 def with_interface(model: bytes, dtype: Literal["uint8", "float32"]) -> bytes:
     """The model with QUANTIZE and DEQUANTIZE ops around it where its inputs
     and outputs are integers of another type.

@@ -50,9 +50,6 @@ _RECIPES = {
 }
 """litert-quantizer's names."""
 
-_FLOAT_PARTS = ("flow_features", "motion", "global_average_pooling")
-"""Layers of a pose network that stay float."""
-
 _NUM_THREADS = 2
 
 Ranges = dict[str, dict[str, np.ndarray]]
@@ -99,7 +96,7 @@ def quantize(
     if scheme == "float16":
         return _quantized(model, _float16_recipe()), made
     if scheme == "dynamic":
-        return _quantized(model, _recipe(scheme)), made
+        return _quantized(model, _recipe(scheme, model)), made
     integer, count = _integer(model, scheme, calibration)
     outside = interface if scheme == "int8" else "float32"
     return graph.with_interface(integer, outside), {
@@ -148,7 +145,7 @@ def _integer(
     ranges = observer.ranges(scheme)
     float_model = bytearray(model)
     _make_biases_fit(float_model, ranges)
-    quantized = bytearray(_quantized(float_model, _recipe(scheme), ranges))
+    quantized = bytearray(_quantized(float_model, _recipe(scheme, model), ranges))
     for original, integer, moments in zip(
         graph.convolutions(float_model),
         graph.convolutions(quantized),
@@ -409,20 +406,33 @@ def _quantized(
     return bytes(result.quantized_model)
 
 
-def _recipe(scheme: str) -> list[dict[str, Any]]:
-    """litert-quantizer's recipe of a scheme, with our parts in float."""
+def _recipe(scheme: str, model: bytes) -> list[dict[str, Any]]:
+    """litert-quantizer's recipe of a scheme, with what stays float."""
+    _, recipe = _litert_quantizer()
     from litert_quantizer import algorithm_manager, qtyping, recipe_manager
 
-    _, recipe = _litert_quantizer()
     chosen = recipe_manager.RecipeManager()
     chosen.load_quantization_recipe(getattr(recipe, _RECIPES[scheme])())
-    for part in _FLOAT_PARTS:
+    stays = _names_that_stay(model) if scheme in CALIBRATED else set()
+    if stays:
         chosen.add_quantization_config(
-            regex=f".*{re.escape(part)}.*",
+            regex=f"^({'|'.join(map(re.escape, sorted(stays)))});?$",
             operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
             algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
         )
     return chosen.get_quantization_recipe()
+
+
+def _names_that_stay(model: bytes) -> set[str]:
+    """Names of the tensors of a pose network that stay float: the motion at
+    each position and all that follows, and optical flow.
+    """
+    if "MEAN" not in graph.operators(model):
+        return set()
+    names = graph.names_after_convolutions(model)
+    if "DIV" in graph.operators(model):
+        names |= graph.names_before_convolutions(model)
+    return names
 
 
 def _float16_recipe() -> list[dict[str, Any]]:
