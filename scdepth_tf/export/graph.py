@@ -205,9 +205,7 @@ def _outer_tensor(
     return len(graph.tensors) - 1
 
 
-def _cast(
-    content: schema.ModelT, source: int, target: int
-) -> schema.OperatorT:
+def _cast(content: schema.ModelT, source: int, target: int) -> schema.OperatorT:
     """A QUANTIZE op, or DEQUANTIZE where the result is float32."""
     schema = _schema()
     tensors = content.subgraphs[0].tensors

@@ -145,7 +145,9 @@ def _integer(
     ranges = observer.ranges(scheme)
     float_model = bytearray(model)
     _make_biases_fit(float_model, ranges)
-    quantized = bytearray(_quantized(float_model, _recipe(scheme, model), ranges))
+    quantized = bytearray(
+        _quantized(float_model, _recipe(scheme, model), ranges)
+    )
     for original, integer, moments in zip(
         graph.convolutions(float_model),
         graph.convolutions(quantized),
@@ -415,8 +417,10 @@ def _recipe(scheme: str, model: bytes) -> list[dict[str, Any]]:
     chosen.load_quantization_recipe(getattr(recipe, _RECIPES[scheme])())
     stays = _names_that_stay(model) if scheme in CALIBRATED else set()
     if stays:
+        names = "|".join(map(re.escape, sorted(stays)))
         chosen.add_quantization_config(
-            regex=f"^({'|'.join(map(re.escape, sorted(stays)))});?$",
+            # An op goes by the names of all its outputs.
+            regex=f"(^|;)({names})(;|$)",
             operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
             algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
         )

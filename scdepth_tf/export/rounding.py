@@ -128,4 +128,18 @@ def _feedback(moments: np.ndarray) -> np.ndarray:
     seen = diagonal[..., :-1].mean(axis=-1, keepdims=True)
     # A channel that is always zero has no moments but those of its bias.
     diagonal += _DAMPING * seen + 1e-6 * diagonal[..., -1:]
-    return np.linalg.cholesky(np.linalg.inv(moments)).swapaxes(-1, -2)
+    if moments.ndim == 3:
+        return np.stack([_inverse_factor(channel) for channel in moments])
+    return _inverse_factor(moments)
+
+
+def _inverse_factor(moments: np.ndarray) -> np.ndarray:
+    """The Cholesky factor of the inverse without the inverse: turned around,
+    a lower factor is an upper one, and the inverse of V·V.T is U.T·U with
+    U = V⁻¹.
+    """
+    from scipy.linalg import lapack  # comes with litert-quantizer
+
+    lower = np.linalg.cholesky(moments[::-1, ::-1])
+    inverse, _ = lapack.dtrtri(lower, lower=1)
+    return inverse[::-1, ::-1]
