@@ -25,7 +25,6 @@ from scdepth_tf.config import (
     read_config,
     recipe,
 )
-from scdepth_tf.files import check_can_write
 
 Folder = tyro.conf.Positional[Path]
 

@@ -86,6 +86,11 @@ def export_run(
     if verify:
         unseen = _scenes(run, frames, "val", "verifying")
         samples = _samples(unseen, net == "pose")
+        if not samples:
+            raise ValueError(
+                "verifying needs a scene of two frames or more, and there is"
+                " none; give --calibration-data FOLDER, or --no-verify"
+            )
     metadata: dict[str, Any] = {
         "training_data": data.short_name(run.training_data)
     }

@@ -21,6 +21,8 @@ from scdepth_tf.export.quantize import (
     CALIBRATED,
     Frame,
     check_scheme,
+)
+from scdepth_tf.export.quantize import (
     quantize as quantized,
 )
 from scdepth_tf.files import replace_file

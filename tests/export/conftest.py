@@ -41,7 +41,7 @@ def float_file(depth_net, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def int8_file(depth_net, float_file) -> Path:
-    """Bytes in, bytes out. As `export_tflite` makes it, without converting a second time."""
+    """As `export_tflite` makes it, without converting a second time."""
     model, made = quantize(
         read_model(float_file), "int8", frames(10, IMAGE_SIZE), "uint8"
     )

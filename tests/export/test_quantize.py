@@ -10,7 +10,8 @@ import tensorflow as tf
 from scdepth_tf.export import graph, quantize, verify
 from scdepth_tf.export.compatibility import too_new
 from scdepth_tf.export.metadata import describe, read_model, write_metadata
-from scdepth_tf.export.quantize import SCHEMES, quantize as quantized
+from scdepth_tf.export.quantize import SCHEMES
+from scdepth_tf.export.quantize import quantize as quantized
 from scdepth_tf.export.tflite import convert
 from scdepth_tf.lite import DepthPredictor
 from tests.export.conftest import IMAGE_SIZE, MOBILE_OPERATORS
