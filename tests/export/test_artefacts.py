@@ -10,6 +10,7 @@ import pytest
 
 from scdepth_tf.export import artefacts
 from scdepth_tf.export.artefacts import Sample, export_verified
+from scdepth_tf.export.verify import LIMITS
 from scdepth_tf.lite import PosePredictor, read_metadata
 from scdepth_tf.nets import PoseNet
 from tests.export.conftest import IMAGE_SIZE
@@ -113,9 +114,7 @@ def test_one_failing_file_keeps_the_others_back(
     out = tmp_path / "phone"
     out.mkdir()
     (out / "mine.txt").write_text("mine")
-    monkeypatch.setattr(
-        "scdepth_tf.export.verify.LIMITS", {"float32": 1e-3, "int8": 1e-9}
-    )
+    monkeypatch.setitem(LIMITS, "int8", 1e-9)
     with pytest.raises(ValueError, match=r"depth_int8\.tflite failed"):
         export_verified(
             small_net,
