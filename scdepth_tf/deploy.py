@@ -29,10 +29,10 @@ CALIBRATION_FRAMES = 100
 VERIFICATION_FRAMES = 20
 
 _CHECKED_FRAMES = 16
-_UNLIKE = 0.5
-"""Standard deviations of what training saw, from which frames are of another
-domain: other frames of a run's own kind stay below 0.25, fog, night and noise
-are above 0.6 (docs/decisions.md)."""
+_UNLIKE = 0.25
+"""`unlikeness` from which frames are of another domain: a run's own frames
+have 0.03, other video of its kinds up to 0.15, of other kinds 0.29 and more
+(docs/decisions.md)."""
 
 _log = logging.getLogger(__name__)
 
