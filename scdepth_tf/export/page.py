@@ -187,11 +187,12 @@ def _graph_rows(reports: Sequence[Report]) -> str:
     rows = [_row("th", "", "XNNPACK", "tensor types", "ops")]
     for report in reports:
         first = report.measurements[0]
-        parts = (
-            "the whole graph, one part"
-            if first.is_whole
-            else f"{first.partitions} parts"
-        )
+        if first.is_whole:
+            parts = "the whole graph, one part"
+        elif first.partitions:
+            parts = f"{first.partitions} parts, kernels between them"
+        else:
+            parts = "nothing: reference kernels"
         rows.append(
             _row(
                 "td",

@@ -201,9 +201,13 @@ class _FloatObserver:
             tensor["name"]: [] for tensor in self._tensors
         }
         self._outputs: list[float] = []
-        self._normalised = self._range_of_normalised(
-            graph.names_before_convolutions(model)
-        )
+        known = {
+            details["name"]
+            for details in self._run.get_input_details().values()
+        }
+        if not _has_flow(model):
+            known |= graph.names_before_convolutions(model)
+        self._normalised = self._range_of_normalised(known)
 
     def observe(self, sample: dict[str, np.ndarray]) -> None:
         """Adds one frame or pair, [H, W, 3] uint8 by input name."""
@@ -434,9 +438,14 @@ def _names_that_stay(model: bytes) -> set[str]:
     if "MEAN" not in graph.operators(model):
         return set()
     names = graph.names_after_convolutions(model)
-    if "DIV" in graph.operators(model):
+    if _has_flow(model):
         names |= graph.names_before_convolutions(model)
     return names
+
+
+def _has_flow(model: bytes) -> bool:
+    """Whether a pose network begins with optical flow, which divides."""
+    return "DIV" in graph.operators(model)
 
 
 def _float16_recipe() -> list[dict[str, Any]]:

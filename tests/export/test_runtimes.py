@@ -60,8 +60,7 @@ def test_gpu_delegate_takes_every_op_of_the_float_network(float_file):
         tf.lite.experimental.Analyzer.analyze(
             model_content=model, gpu_compatibility=True
         )
-    assert "compatible with TFLite GPU delegate" in said.getvalue()
-    assert "NOT" not in said.getvalue().replace("NOTE", "")
+    assert "looks compatible with GPU delegate" in said.getvalue()
     # The analyzer has been seen to accept everything: so by hand, too.
     for op, version in graph.versions(model).items():
         assert version <= GPU_DELEGATE.get(op, 0), op
