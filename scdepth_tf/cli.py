@@ -26,7 +26,7 @@ from scdepth_tf.config import (
     read_config,
     recipe,
 )
-from scdepth_tf.files import check_can_make, check_can_write
+from scdepth_tf.files import check_can_make
 
 if TYPE_CHECKING:
     from scdepth_tf.runs import Run
@@ -245,54 +245,62 @@ class Export:
     """Run directory of `scdepth train`, or a preset."""
 
     out: Path
-    """Folder for depth_QUANTIZE.tflite, or to make as SavedModel or preset."""
+    """Folder for NET_QUANTIZE.tflite and the report, or to make as SavedModel
+    or preset."""
 
     format: Literal["tflite", "savedmodel", "preset"] = "tflite"
     """`savedmodel`: takes images of any size, JPEG and PNG bytes and pose
     pairs; needs TensorFlow only. `preset`: weights, choices, a model card and
     checksums."""
 
-    quantize: Literal["float32", "int8"] = "float32"
-    """int8 is integer from the input to the logits."""
+    net: Literal["depth", "pose"] = "depth"
+    """Which of the two networks."""
+
+    quantize: tuple[str, ...] = ("float32",)
+    """One or more of float32, float16, dynamic, int8 and int16x8."""
+
+    interface: Literal["uint8", "float32"] = "uint8"
+    """Of int8: bytes in and out, or floats."""
+
+    image_size: tuple[int, int] | None = None
+    """Height and width of the input, multiples of 32; by default those the
+    run was trained at."""
 
     calibration_data: Path | None = None
-    """Scenes to calibrate int8 on; the run's own training data by default."""
+    """Scenes to calibrate int8 and int16x8 on, and to verify on; the run's
+    own training data by default."""
+
+    verify: bool = True
+    """Prove each file on frames with the bare runtime, write a report, and
+    keep nothing that fails."""
 
     overwrite: bool = False
-    """Replace a SavedModel at OUT."""
+    """Replace files of the same names, or a SavedModel at OUT."""
 
     def run(self) -> None:
         """Export and say what was written."""
-        from scdepth_tf import data, export, runs
+        from scdepth_tf import runs
+        from scdepth_tf.deploy import export_run
 
         run = runs.open_run(self.run_folder)
         if self.format == "savedmodel":
             self._write_saved_model(run)
             return
-        name = f"depth_{self.quantize}.tflite"
-        check_can_write(self.out / name)
         if self.format == "preset":
             sys.stdout.write(f"{runs.write_preset(run, self.out)}\n")
             return
-        calibration = None
-        if self.quantize == "int8":
-            scenes = data.open_scenes(
-                self.calibration_data or run.training_data,
-                scenes=() if self.calibration_data else run.scenes,
-            )
-            calibration = data.spread_images(scenes, 100)
-        metadata = {"training_data": data.short_name(run.training_data)}
-        if run.config.model.learn_focal_length != "off":
-            metadata["cameras"] = runs.read_cameras(run)
-        path = export.export_tflite(
-            runs.load_model(run).depth_net,
-            self.out / name,
-            run.config.data.image_size,
-            quantize=self.quantize,
-            calibration=calibration,
-            metadata=metadata,
-        )
-        sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
+        for line in export_run(
+            run,
+            self.out,
+            net=self.net,
+            schemes=self.quantize,
+            interface=self.interface,
+            image_size=self.image_size,
+            frames=self.calibration_data,
+            verify=self.verify,
+            overwrite=self.overwrite,
+        ):
+            sys.stdout.write(f"{line}\n")
 
     def _write_saved_model(self, run: Run) -> None:
         from scdepth_tf import data, export, runs

@@ -105,6 +105,68 @@ class DepthPredictor:
         return head["alpha"] * sigmoid + head["beta"]
 
 
+class PosePredictor:
+    """Camera motion between two images, by a .tflite file that describes
+    itself.
+
+    Not thread-safe: one predictor a thread.
+
+    Args:
+        path: .tflite file of a pose network.
+        num_threads: CPU threads of the runtime.
+
+    Attributes:
+        metadata: what the file says about itself.
+        image_size: height and width the network works at.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a TFLite model, without a description, or not a pose
+            network.
+        ImportError: neither runtime is installed.
+    """
+
+    def __init__(self, path: str | Path, num_threads: int = 2) -> None:
+        self.metadata = read_metadata(path)
+        if self.metadata["kind"] != "pose":
+            raise ValueError(
+                f"{path} holds a {self.metadata['kind']} network, expected a"
+                " pose network"
+            )
+        self.image_size: tuple[int, int] = tuple(self.metadata["input"]["size"])
+        interpreter = _runtime().Interpreter(
+            model_path=str(path), num_threads=num_threads
+        )
+        self._run = interpreter.get_signature_runner()
+        self._inputs = self._run.get_input_details()
+
+    def __call__(self, target: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Motion between two images of one camera.
+
+        Args:
+            target: [H, W, 3] uint8 RGB, any size.
+            source: the same.
+
+        Returns:
+            [6] float32 (tx, ty, tz, rx, ry, rz), source_from_target:
+            translation in the depth network's scene units, rotation in
+            radians, R = Rx·Ry·Rz.
+
+        Raises:
+            ValueError: an image is not uint8 [H, W, 3].
+        """
+        pair = {"target": target, "source": source}
+        for image in pair.values():
+            _check_image(image)
+        values = {
+            name: _quantize(
+                prepare(image, self.image_size)[np.newaxis], self._inputs[name]
+            )
+            for name, image in pair.items()
+        }
+        return self._run(**values)["pose"][0]
+
+
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """What a .tflite file says about itself (its keys: docs of `export`).
 

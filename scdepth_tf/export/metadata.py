@@ -6,13 +6,14 @@ reads `scdepth.json` from the back. `scdepth_tf.lite.read_metadata` is the
 reader. The keys of format 1:
 
     format        1
-    kind          "depth"
+    kind          "depth" or "pose"
     producer      the program that wrote the file
-    input         name, size [H, W], layout, color, range of the float input,
-                  resize (how an image gets to that size)
-    output        name, head (formula from logits to depth), alpha, beta, unit
-    quantization  scheme; for int8 also tool, recipe, calibration_frames
-    network       encoder, decoder, upsampling
+    input         name (pose: names), size [H, W], layout, color, range of the
+                  float input, resize (how an image gets to that size)
+    output        name, head (formula from logits to depth), alpha, beta, unit;
+                  pose: name, order, meaning, unit
+    quantization  scheme; where it applies tool, calibration_frames, interface
+    network       encoder, decoder, upsampling; pose: encoder
     ...           what the caller adds: training_data, commit, metrics
 """
 
@@ -29,19 +30,19 @@ from scdepth_tf.files import replace_file
 from scdepth_tf.lite import METADATA_FORMAT, METADATA_NAME, read_metadata
 
 if TYPE_CHECKING:
-    from scdepth_tf.nets.depth_net import DepthNet
+    from scdepth_tf.nets import DepthNet, PoseNet
 
 
 def describe(
-    depth_net: DepthNet,
+    net: DepthNet | PoseNet,
     image_size: tuple[int, int],
     quantization: Mapping[str, Any],
     extra: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The description of an exported depth network.
+    """The description of an exported network.
 
     Args:
-        depth_net: the exported network.
+        net: the exported network.
         image_size: height and width of its input.
         quantization: scheme and how it was made.
         extra: further keys of the caller (training_data, commit, metrics).
@@ -49,31 +50,27 @@ def describe(
     Raises:
         ValueError: `extra` redefines a key of the format or is not JSON.
     """
-    network = depth_net.get_config()
+    network = net.get_config()
+    described = ("encoder", "decoder", "upsampling")
     description = {
         "format": METADATA_FORMAT,
-        "kind": "depth",
+        "kind": "pose" if is_pose(net) else "depth",
         "producer": f"scdepth_tf {scdepth_tf.__version__}",
         "input": {
-            "name": "image",
+            **(
+                {"names": ["target", "source"]}
+                if is_pose(net)
+                else {"name": "image"}
+            ),
             "size": list(image_size),
             "layout": "NHWC, one image",
             "color": "RGB",
             "range": [0.0, 1.0],
             "resize": "bilinear, antialiased, half-pixel centres",
         },
-        "output": {
-            "name": "logits",
-            "head": "disparity = alpha * sigmoid(logits) + beta;"
-            " depth = 1 / disparity",
-            "alpha": depth_net.alpha,
-            "beta": depth_net.beta,
-            "unit": "scene units: one unknown scale for all images",
-        },
+        "output": _pose_output() if is_pose(net) else _depth_output(net),
         "quantization": dict(quantization),
-        "network": {
-            key: network[key] for key in ("encoder", "decoder", "upsampling")
-        },
+        "network": {key: network[key] for key in described if key in network},
     }
     redefined = description.keys() & extra.keys()
     if redefined:
@@ -84,6 +81,32 @@ def describe(
     description.update(extra)
     _to_json(description)
     return description
+
+
+def is_pose(net: DepthNet | PoseNet) -> bool:
+    """Whether it sees pairs of images; else it is a depth network."""
+    return hasattr(net, "pose_scale")
+
+
+def _depth_output(net: DepthNet) -> dict[str, Any]:
+    return {
+        "name": "logits",
+        "head": "disparity = alpha * sigmoid(logits) + beta;"
+        " depth = 1 / disparity",
+        "alpha": net.alpha,
+        "beta": net.beta,
+        "unit": "scene units: one unknown scale for all images",
+    }
+
+
+def _pose_output() -> dict[str, Any]:
+    return {
+        "name": "pose",
+        "order": ["tx", "ty", "tz", "rx", "ry", "rz"],
+        "meaning": "source_from_target; R = Rx(rx) @ Ry(ry) @ Rz(rz)",
+        "unit": "translation in the depth network's scene units, rotation in"
+        " radians",
+    }
 
 
 def write_metadata(path: str | Path, metadata: Mapping[str, Any]) -> None:

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from scdepth_tf.export import export_tflite
+from scdepth_tf.export import export_tflite, rounding
 from scdepth_tf.export.metadata import describe, read_model, write_metadata
-from scdepth_tf.export.quantize import quantize_int8
+from scdepth_tf.export.quantize import quantize
 from scdepth_tf.nets import DepthNet
 from tests.small_depth_net import frames, spread_logits
 
@@ -42,9 +42,11 @@ def float_file(depth_net, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def int8_file(depth_net, float_file) -> Path:
     """As `export_tflite` makes it, without converting a second time."""
-    model, made = quantize_int8(
-        read_model(float_file), frames(10, IMAGE_SIZE), IMAGE_SIZE
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounding, "MAX_TAPS", 700)  # the wide ones take long
+        model, made = quantize(
+            read_model(float_file), "int8", frames(10, IMAGE_SIZE), "uint8"
+        )
     path = float_file.with_name("depth_int8.tflite")
     path.write_bytes(model)
     write_metadata(path, describe(depth_net, IMAGE_SIZE, made, {}))

@@ -127,7 +127,8 @@ def test_network_that_diverged_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"quantize": "int4"}, "must be one of float32, int8, got 'int4'"),
+        ({"quantize": "int4"}, "int16x8, got 'int4'; did you mean int8"),
+        ({"quantize": "dynamic_range"}, "did you mean dynamic"),
         ({"quantize": "int8"}, "needs calibration frames"),
         ({"quantize": "int8", "calibration": []}, "has no frame"),
         ({"image_size": (60, 96)}, "divisible by 32"),
