@@ -28,6 +28,10 @@ _DAMPING = 0.01
 
 _BLOCK = 128
 
+_WAITING = 1024
+"""Positions gathered before they are multiplied: twelve at a time, as one
+frame has in a network's last layers, cost nearly as much as a thousand."""
+
 
 class Moments:
     """Second moments of what one convolution reads.
@@ -41,14 +45,15 @@ class Moments:
         self._convolution = convolution
         self._rng = np.random.default_rng(0)
         taps = convolution.weights.shape[1]
-        self.values: np.ndarray | None = None
+        self._waiting: list[np.ndarray] = []
+        self._sum: np.ndarray | None = None
         if taps <= MAX_TAPS:
             channels = [len(convolution.weights)] * convolution.depthwise
-            self.values = np.zeros([*channels, taps + 1, taps + 1], np.float32)
+            self._sum = np.zeros([*channels, taps + 1, taps + 1], np.float32)
 
     def add(self, features: np.ndarray) -> None:
         """Adds some positions of one frame, [1, H, W, C] float32."""
-        if self.values is None:
+        if self._sum is None:
             return
         patches = self._patches(features)
         if self._convolution.depthwise:
@@ -56,8 +61,21 @@ class Moments:
         else:
             taps = patches.reshape(len(patches), -1)
         ones = np.ones((*taps.shape[:-1], 1), np.float32)
-        x = np.concatenate([taps, ones], axis=-1)
-        self.values += x.swapaxes(-1, -2) @ x
+        self._waiting.append(np.concatenate([taps, ones], axis=-1))
+        if sum(x.shape[-2] for x in self._waiting) >= _WAITING:
+            self._multiply()
+
+    @property
+    def values(self) -> np.ndarray | None:
+        """The moments; None of a convolution that is too wide."""
+        self._multiply()
+        return self._sum
+
+    def _multiply(self) -> None:
+        if self._waiting:
+            x = np.concatenate(self._waiting, axis=-2)
+            self._waiting.clear()
+            self._sum += x.swapaxes(-1, -2) @ x
 
     def _patches(self, features: np.ndarray) -> np.ndarray:
         """[positions, kernel taps, C] at random positions of the output."""
@@ -89,13 +107,14 @@ def round_weights(
         quantized: the same with int8 weights; keeps its steps.
         moments: of the float one's input.
     """
-    if moments.values is None:
+    values = moments.values
+    if values is None:
         return
     depthwise, taps = convolution.depthwise, convolution.weights.shape[1]
     weights = np.column_stack([convolution.weights, convolution.bias])
     weights = weights.astype(np.float64)
     steps = np.broadcast_to(quantized.weight_steps, len(weights)).astype(float)
-    feedback = _feedback(moments.values)
+    feedback = _feedback(values)
     # Blocks, for wide convolutions: a product of matrices for what is far
     # right of them is faster than one update a tap.
     block = taps if depthwise else _BLOCK
