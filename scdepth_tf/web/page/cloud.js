@@ -1,0 +1,293 @@
+// Depth as points in space, to be turned by hand.
+"use strict";
+
+self.scdepth ??= {};
+
+scdepth.Cloud = (() => {
+  const VERTEX = `
+    attribute vec2 place;     // column and row, in pixels of the depth
+    attribute float depth;    // 0: no point here
+    uniform vec2 size;        // width and height of the depth
+    uniform vec2 focal;       // of the camera, in these pixels
+    uniform mat4 view;
+    uniform vec2 scale;       // of the projection
+    uniform float pixels;     // width of a depth pixel on the screen, at 1
+    varying vec2 at;
+    void main() {
+      vec2 ray = (place - 0.5 * (size - 1.0)) / focal;
+      vec4 point = view * vec4(depth * ray.x, depth * ray.y, depth, 1.0);
+      float z = max(point.z, 1e-4);
+      gl_Position = depth > 0.0
+        ? vec4(point.x * scale.x, -point.y * scale.y, z * 0.9999 - 1e-4, z)
+        : vec4(2.0, 2.0, 2.0, 1.0);
+      if (point.z < 1e-4) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
+      gl_PointSize = clamp(pixels * depth / z * 1.3, 1.0, 24.0);
+      at = (place + 0.5) / size;
+    }`;
+  const FRAGMENT = `
+    precision mediump float;
+    uniform sampler2D picture;
+    varying vec2 at;
+    void main() { gl_FragColor = texture2D(picture, at); }`;
+
+  // Ratio of depths of neighbours above which there is an edge between them.
+  const EDGE = 1.2;
+  const START = { yaw: 0.32, pitch: 0.16, distance: 1.25 };
+
+  class Cloud {
+    // Draws into `canvas`; `degrees` is the camera's horizontal view.
+    constructor(canvas, degrees) {
+      this.canvas = canvas;
+      this.degrees = degrees;
+      this.touched = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      this.pose = { ...START };
+      this.pivot = 1;
+      this.count = 0;
+      this.pending = false;
+      this.gl = canvas.getContext("webgl", { antialias: false });
+      if (!this.gl) return;
+      this.prepare();
+      this.listen();
+      new ResizeObserver(() => this.draw()).observe(canvas);
+      canvas.addEventListener("webglcontextlost", (event) => {
+        event.preventDefault();
+      });
+      canvas.addEventListener("webglcontextrestored", () => {
+        this.prepare();
+        this.size = null;
+        if (this.shown) this.show(...this.shown);
+      });
+    }
+
+    get works() {
+      return this.gl !== null;
+    }
+
+    prepare() {
+      const { gl } = this;
+      const program = gl.createProgram();
+      for (const [kind, source] of [
+        [gl.VERTEX_SHADER, VERTEX],
+        [gl.FRAGMENT_SHADER, FRAGMENT],
+      ]) {
+        const shader = gl.createShader(kind);
+        gl.shaderSource(shader, source);
+        gl.compileShader(shader);
+        gl.attachShader(program, shader);
+      }
+      gl.bindAttribLocation(program, 0, "place");
+      gl.bindAttribLocation(program, 1, "depth");
+      gl.linkProgram(program);
+      gl.useProgram(program);
+      this.uniform = (name) => gl.getUniformLocation(program, name);
+      this.places = gl.createBuffer();
+      this.depths = gl.createBuffer();
+      gl.enableVertexAttribArray(0);
+      gl.enableVertexAttribArray(1);
+      gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+      for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) {
+        gl.texParameteri(gl.TEXTURE_2D, side, gl.CLAMP_TO_EDGE);
+      }
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
+      gl.enable(gl.DEPTH_TEST);
+    }
+
+    // Takes a new scene.
+    //
+    // depth: Float32Array [height * width]; aspect: of the picture.
+    // picture: canvas with the colours; farthest: where points end.
+    show(depth, height, width, aspect, picture, farthest) {
+      if (!this.works) return;
+      this.shown = [depth, height, width, aspect, picture, farthest];
+      const { gl } = this;
+      if (this.size?.[0] !== width || this.size[1] !== height) {
+        this.size = [width, height];
+        gl.bindBuffer(gl.ARRAY_BUFFER, this.places);
+        gl.bufferData(
+          gl.ARRAY_BUFFER,
+          Float32Array.from({ length: 2 * width * height }, (_, i) =>
+            i % 2 ? (i >> 1) / width | 0 : (i >> 1) % width,
+          ),
+          gl.STATIC_DRAW,
+        );
+        gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
+      }
+      this.aspect = aspect;
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.depths);
+      const kept = withoutEdges(depth, height, width, farthest);
+      gl.bufferData(gl.ARRAY_BUFFER, kept, gl.DYNAMIC_DRAW);
+      gl.vertexAttribPointer(1, 1, gl.FLOAT, false, 0, 0);
+      this.count = depth.length;
+      gl.texImage2D(
+        gl.TEXTURE_2D,
+        0,
+        gl.RGB,
+        gl.RGB,
+        gl.UNSIGNED_BYTE,
+        picture,
+      );
+      this.pivot = median(kept.filter((value) => value > 0)) || 1;
+      this.draw();
+    }
+
+    // Draws with the next frame of the screen.
+    draw() {
+      if (this.pending || !this.count) return;
+      this.pending = true;
+      requestAnimationFrame((time) => {
+        this.pending = false;
+        this.paint(time);
+        if (!this.touched) this.draw();
+      });
+    }
+
+    paint(time) {
+      const { gl, canvas } = this;
+      const density = Math.min(devicePixelRatio, 2);
+      canvas.width = Math.round(canvas.clientWidth * density);
+      canvas.height = Math.round(canvas.clientHeight * density);
+      gl.viewport(0, 0, canvas.width, canvas.height);
+      gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+      const [width, height] = this.size;
+      // A picture's pixel need not be square at the network's size.
+      const focalX = width / 2 / Math.tan((this.degrees * Math.PI) / 360);
+      const focalY = focalX * (this.aspect * height) / width;
+      const fit = Math.min(
+        canvas.width / width,
+        canvas.height / ((height * focalX) / focalY),
+      );
+      const scale = [
+        (2 * focalX * fit) / canvas.width,
+        (2 * focalX * fit) / canvas.height,
+      ];
+      gl.uniform2f(this.uniform("size"), width, height);
+      gl.uniform2f(this.uniform("focal"), focalX, focalY);
+      gl.uniform2f(this.uniform("scale"), ...scale);
+      gl.uniform1f(
+        this.uniform("pixels"),
+        fit * Math.max(1, focalX / focalY),
+      );
+      gl.uniformMatrix4fv(this.uniform("view"), false, this.view(time));
+      gl.drawArrays(gl.POINTS, 0, this.count);
+    }
+
+    // Turns around a point at the middle depth, then steps back.
+    view(time) {
+      const sway = this.touched ? 0 : 0.12 * Math.sin(time / 1600);
+      const { pitch, distance } = this.pose;
+      const yaw = this.pose.yaw + sway;
+      const [cy, sy] = [Math.cos(yaw), Math.sin(yaw)];
+      const [cp, sp] = [Math.cos(pitch), Math.sin(pitch)];
+      const p = this.pivot;
+      // Columns of R = Rx(-pitch) Ry(yaw), then t = d - R (0, 0, p).
+      const r = [
+        [cy, -sp * sy, -cp * sy],
+        [0, cp, -sp],
+        [sy, sp * cy, cp * cy],
+      ];
+      const t = r[2].map((value) => -value * p);
+      t[2] += p * distance;
+      return [...r[0], 0, ...r[1], 0, ...r[2], 0, ...t, 1];
+    }
+
+    turn(yaw, pitch) {
+      this.touched = true;
+      this.pose.yaw = clamp(this.pose.yaw + yaw, -1.5, 1.5);
+      this.pose.pitch = clamp(this.pose.pitch + pitch, -1.2, 1.2);
+      this.draw();
+    }
+
+    zoom(factor) {
+      this.touched = true;
+      this.pose.distance = clamp(this.pose.distance * factor, 0.15, 5);
+      this.draw();
+    }
+
+    reset() {
+      this.pose = { ...START };
+      this.draw();
+    }
+
+    listen() {
+      const { canvas } = this;
+      const pointers = new Map();
+      canvas.addEventListener("pointerdown", (event) => {
+        canvas.setPointerCapture(event.pointerId);
+        pointers.set(event.pointerId, event);
+      });
+      canvas.addEventListener("pointermove", (event) => {
+        const before = pointers.get(event.pointerId);
+        if (!before) return;
+        const apart = spread(pointers);
+        pointers.set(event.pointerId, event);
+        if (pointers.size === 2) {
+          this.zoom(apart / spread(pointers));
+        } else {
+          this.turn(
+            (event.clientX - before.clientX) / 180,
+            (event.clientY - before.clientY) / 180,
+          );
+        }
+      });
+      for (const end of ["pointerup", "pointercancel"]) {
+        canvas.addEventListener(end, (event) => {
+          pointers.delete(event.pointerId);
+        });
+      }
+      canvas.addEventListener(
+        "wheel",
+        (event) => {
+          event.preventDefault();
+          this.zoom(Math.exp(event.deltaY / 600));
+        },
+        { passive: false },
+      );
+      canvas.addEventListener("dblclick", () => this.reset());
+      const keys = {
+        ArrowLeft: () => this.turn(-0.1, 0),
+        ArrowRight: () => this.turn(0.1, 0),
+        ArrowUp: () => this.turn(0, -0.1),
+        ArrowDown: () => this.turn(0, 0.1),
+        "+": () => this.zoom(0.9),
+        "=": () => this.zoom(0.9),
+        "-": () => this.zoom(1.1),
+        Home: () => this.reset(),
+      };
+      canvas.addEventListener("keydown", (event) => {
+        if (!(event.key in keys) || event.ctrlKey || event.metaKey) return;
+        event.preventDefault();
+        keys[event.key]();
+      });
+    }
+  }
+
+  // Depth with 0 beyond `farthest` and where it jumps: a blurred edge would
+  // be a veil between what is near and what is far.
+  function withoutEdges(depth, height, width, farthest) {
+    const kept = new Float32Array(depth.length);
+    for (let y = 0, i = 0; y < height; y++) {
+      for (let x = 0; x < width; x++, i++) {
+        const left = depth[x > 0 ? i - 1 : i];
+        const right = depth[x < width - 1 ? i + 1 : i];
+        const smooth = left < EDGE * right && right < EDGE * left;
+        kept[i] = smooth && depth[i] <= farthest ? depth[i] : 0;
+      }
+    }
+    return kept;
+  }
+
+  function median(values) {
+    return values.sort()[values.length >> 1];
+  }
+
+  function spread(pointers) {
+    const [a, b] = [...pointers.values()];
+    return b ? Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) : 1;
+  }
+
+  function clamp(value, low, high) {
+    return Math.min(Math.max(value, low), high);
+  }
+
+  return Cloud;
+})();
