@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import tyro
 
 from scdepth_tf.cli_evaluate import Evaluate
+from scdepth_tf.cli_web import Web
 from scdepth_tf.config import (
     RECIPES,
     PrepareConfig,
@@ -195,32 +196,15 @@ class Export:
 
     def run(self) -> None:
         """Export and say what was written."""
-        from scdepth_tf import data, export, runs
+        from scdepth_tf import runs
 
         run = runs.open_run(self.run_folder)
-        name = f"depth_{self.quantize}.tflite"
-        check_can_write(self.out / name)
+        path = self.out / f"depth_{self.quantize}.tflite"
+        check_can_write(path)
         if self.format == "preset":
             sys.stdout.write(f"{runs.write_preset(run, self.out)}\n")
             return
-        calibration = None
-        if self.quantize == "int8":
-            scenes = data.open_scenes(
-                self.calibration_data or run.training_data,
-                scenes=() if self.calibration_data else run.scenes,
-            )
-            calibration = data.spread_images(scenes, 100)
-        metadata = {"training_data": data.short_name(run.training_data)}
-        if run.config.model.learn_focal_length != "off":
-            metadata["cameras"] = runs.read_cameras(run)
-        path = export.export_tflite(
-            runs.load_model(run).depth_net,
-            self.out / name,
-            run.config.data.image_size,
-            quantize=self.quantize,
-            calibration=calibration,
-            metadata=metadata,
-        )
+        runs.write_tflite(run, path, self.quantize, self.calibration_data)
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
 
 
@@ -250,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(
     arguments: list[str],
-) -> Demo | Prepare | Train | Evaluate | Import | Export:
+) -> Demo | Prepare | Train | Evaluate | Import | Export | Web:
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -264,7 +248,8 @@ def _parse(
         | Annotated[Train, train]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Import, tyro.conf.subcommand("import")]
-        | Annotated[Export, tyro.conf.subcommand("export")],
+        | Annotated[Export, tyro.conf.subcommand("export")]
+        | Annotated[Web, tyro.conf.subcommand("web")],
         prog="scdepth",
         description="Self-supervised, scale-consistent depth from video.",
         args=arguments,

@@ -23,7 +23,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -265,6 +265,50 @@ def write_preset(run: Run, folder: str | Path) -> Path:
         trained_on=data.short_name(run.training_data),
         training=run.config,
         metrics=_best_metrics(run),
+    )
+
+
+def write_tflite(
+    run: Run,
+    path: str | Path,
+    quantize: Literal["float32", "int8"] = "float32",
+    calibration_data: str | Path | None = None,
+) -> Path:
+    """Write the depth network of a run, best weights, as a .tflite file.
+
+    Args:
+        run: a run that has weights.
+        path: file to write.
+        quantize: see `export.export_tflite`.
+        calibration_data: scenes to calibrate int8 on, in place of those that
+            the run was trained on.
+
+    Returns:
+        `path`.
+
+    Raises:
+        FileNotFoundError: the run has no weights yet, or the scenes are gone.
+        ValueError, ImportError: as `export.export_tflite`.
+    """
+    from scdepth_tf import export
+
+    calibration = None
+    if quantize == "int8":
+        scenes = data.open_scenes(
+            calibration_data or run.training_data,
+            scenes=() if calibration_data else run.scenes,
+        )
+        calibration = data.spread_images(scenes, 100)
+    metadata = {"training_data": data.short_name(run.training_data)}
+    if run.config.model.learn_focal_length != "off":
+        metadata["cameras"] = read_cameras(run)
+    return export.export_tflite(
+        load_model(run).depth_net,
+        path,
+        run.config.data.image_size,
+        quantize=quantize,
+        calibration=calibration,
+        metadata=metadata,
     )
 
 

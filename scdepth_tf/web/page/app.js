@@ -38,6 +38,11 @@ scdepth.last = null;
   let range = null; // nearest and farthest depth with a colour of their own
   let frameTimes = [];
 
+  // Horizontal fields of view in degrees: of KITTI's camera, which the sample
+  // has, and about that of phones and laptops.
+  const SAMPLE_LENS = 81;
+  const USUAL_LENS = 66;
+
   start().catch((error) => fail(error.message));
 
   // === Start ===
@@ -195,6 +200,7 @@ scdepth.last = null;
     image.src = `data:image/jpeg;base64,${scdepth.parts.sample.bytes}`;
     await image.decode();
     await usePicture(image, "Sample street");
+    setLens(SAMPLE_LENS);
   }
 
   async function usePicture(image, name) {
@@ -279,6 +285,7 @@ scdepth.last = null;
     frameTimes = [];
     $("turn-camera").hidden = true;
     setPaused(false);
+    setLens(USUAL_LENS);
   }
 
   function describeSource() {
@@ -495,6 +502,13 @@ scdepth.last = null;
     button.querySelector("span").textContent = paused ? "Go on" : "Pause";
   }
 
+  function setLens(degrees) {
+    $("lens").value = degrees;
+    $("lens-value").textContent = `${degrees}°`;
+    cloud.degrees = degrees;
+    cloud.draw();
+  }
+
   // === Controls ===
 
   function listen() {
@@ -551,11 +565,9 @@ scdepth.last = null;
     for (const choice of document.querySelectorAll("[name=points]")) {
       choice.addEventListener("change", paint);
     }
-    $("lens").addEventListener("input", ({ target }) => {
-      $("lens-value").textContent = `${target.value}°`;
-      cloud.degrees = Number(target.value);
-      cloud.draw();
-    });
+    $("lens").addEventListener("input", ({ target }) =>
+      setLens(Number(target.value)),
+    );
     listenForDrops(trying);
     listenForReading();
   }

@@ -30,9 +30,11 @@ scdepth.Cloud = (() => {
     varying vec2 at;
     void main() { gl_FragColor = texture2D(picture, at); }`;
 
-  // Ratio of depths of neighbours above which there is an edge between them.
+  // Ratio of depths two pixels apart above which there is an edge between.
   const EDGE = 1.2;
-  const START = { yaw: 0.32, pitch: 0.16, distance: 1.25 };
+  const START = { yaw: 0.2, pitch: 0.13, distance: 1.05 };
+  // Depth is interpolated until there are about so many points.
+  const POINTS = 120000;
 
   class Cloud {
     // Draws into `canvas`; `degrees` is the camera's horizontal view.
@@ -100,24 +102,22 @@ scdepth.Cloud = (() => {
       if (!this.works) return;
       this.shown = [depth, height, width, aspect, picture, farthest];
       const { gl } = this;
-      if (this.size?.[0] !== width || this.size[1] !== height) {
-        this.size = [width, height];
+      const finer = Math.max(1, Math.round(Math.sqrt(POINTS / depth.length)));
+      const dense = interpolate(depth, height, width, finer);
+      const [rows, columns] = [finer * height, finer * width];
+      if (this.size?.[0] !== columns || this.size[1] !== rows) {
+        this.size = [columns, rows];
         gl.bindBuffer(gl.ARRAY_BUFFER, this.places);
-        gl.bufferData(
-          gl.ARRAY_BUFFER,
-          Float32Array.from({ length: 2 * width * height }, (_, i) =>
-            i % 2 ? (i >> 1) / width | 0 : (i >> 1) % width,
-          ),
-          gl.STATIC_DRAW,
-        );
+        gl.bufferData(gl.ARRAY_BUFFER, grid(rows, columns), gl.STATIC_DRAW);
         gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
       }
       this.aspect = aspect;
+      const edge = 1 + (EDGE - 1) / finer;
+      const kept = withoutEdges(dense, rows, columns, edge, farthest);
       gl.bindBuffer(gl.ARRAY_BUFFER, this.depths);
-      const kept = withoutEdges(depth, height, width, farthest);
       gl.bufferData(gl.ARRAY_BUFFER, kept, gl.DYNAMIC_DRAW);
       gl.vertexAttribPointer(1, 1, gl.FLOAT, false, 0, 0);
-      this.count = depth.length;
+      this.count = kept.length;
       gl.texImage2D(
         gl.TEXTURE_2D,
         0,
@@ -126,7 +126,7 @@ scdepth.Cloud = (() => {
         gl.UNSIGNED_BYTE,
         picture,
       );
-      this.pivot = median(kept.filter((value) => value > 0)) || 1;
+      this.pivot = median(depth.filter((value) => value <= farthest)) || 1;
       this.draw();
     }
 
@@ -261,15 +261,62 @@ scdepth.Cloud = (() => {
     }
   }
 
-  // Depth with 0 beyond `farthest` and where it jumps: a blurred edge would
-  // be a veil between what is near and what is far.
-  function withoutEdges(depth, height, width, farthest) {
+  // Columns and rows of all pixels, [height * width * 2].
+  function grid(height, width) {
+    const places = new Float32Array(2 * height * width);
+    for (let y = 0, i = 0; y < height; y++) {
+      for (let x = 0; x < width; x++, i += 2) {
+        places[i] = x;
+        places[i + 1] = y;
+      }
+    }
+    return places;
+  }
+
+  // `finer` times as many rows and columns, bilinear in disparity.
+  function interpolate(depth, height, width, finer) {
+    if (finer === 1) return depth;
+    const columns = finer * width;
+    const dense = new Float32Array(finer * height * columns);
+    for (let y = 0, i = 0; y < finer * height; y++) {
+      const [top, down] = between(y, finer, height);
+      for (let x = 0; x < columns; x++, i++) {
+        const [left, right] = between(x, finer, width);
+        const at = top * width + left;
+        const across = left < width - 1 ? 1 : 0;
+        const below = top < height - 1 ? width : 0;
+        const upper = mix(1 / depth[at], 1 / depth[at + across], right);
+        const lower = mix(
+          1 / depth[at + below],
+          1 / depth[at + below + across],
+          right,
+        );
+        dense[i] = 1 / mix(upper, lower, down);
+      }
+    }
+    return dense;
+  }
+
+  // The old sample before a new one, and how far it is to the next.
+  function between(place, finer, size) {
+    const old = (place + 0.5) / finer - 0.5;
+    const before = clamp(Math.floor(old), 0, size - 1);
+    return [before, clamp(old - before, 0, 1)];
+  }
+
+  function mix(a, b, share) {
+    return a + (b - a) * share;
+  }
+
+  // Depth with 0 beyond `farthest` and where neighbours differ by a factor
+  // above `edge`: blurred edges are veils between near and far.
+  function withoutEdges(depth, height, width, edge, farthest) {
     const kept = new Float32Array(depth.length);
     for (let y = 0, i = 0; y < height; y++) {
       for (let x = 0; x < width; x++, i++) {
         const left = depth[x > 0 ? i - 1 : i];
         const right = depth[x < width - 1 ? i + 1 : i];
-        const smooth = left < EDGE * right && right < EDGE * left;
+        const smooth = left < edge * right && right < edge * left;
         kept[i] = smooth && depth[i] <= farthest ? depth[i] : 0;
       }
     }
