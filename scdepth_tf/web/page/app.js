@@ -4,7 +4,8 @@
 self.scdepth ??= {};
 scdepth.parts = {};
 
-// For scripts that look at the page from outside: the last result.
+// For scripts that look at the page from outside: the last result, its depth
+// [height * width] and the range of its colours.
 scdepth.last = null;
 
 (() => {
@@ -371,6 +372,7 @@ scdepth.last = null;
   // Depth and cloud in the present colour range.
   function paint() {
     if (!scdepth.last || !range) return;
+    Object.assign(scdepth.last, range);
     const { depth, height, width } = scdepth.last;
     const canvas = $("depth");
     canvas.width = width;

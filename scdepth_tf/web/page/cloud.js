@@ -21,7 +21,7 @@ scdepth.Cloud = (() => {
         ? vec4(point.x * scale.x, -point.y * scale.y, z * 0.9999 - 1e-4, z)
         : vec4(2.0, 2.0, 2.0, 1.0);
       if (point.z < 1e-4) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
-      gl_PointSize = clamp(pixels * depth / z * 1.3, 1.0, 24.0);
+      gl_PointSize = clamp(pixels * depth / z * 1.6, 1.0, 32.0);
       at = (place + 0.5) / size;
     }`;
   const FRAGMENT = `
@@ -152,10 +152,10 @@ scdepth.Cloud = (() => {
       // A picture's pixel need not be square at the network's size.
       const focalX = width / 2 / Math.tan((this.degrees * Math.PI) / 360);
       const focalY = focalX * (this.aspect * height) / width;
-      const fit = Math.min(
-        canvas.width / width,
-        canvas.height / ((height * focalX) / focalY),
-      );
+      // Between all of the picture and all of the canvas.
+      const across = canvas.width / width;
+      const down = canvas.height / ((height * focalX) / focalY);
+      const fit = Math.min(across, down) ** 0.6 * Math.max(across, down) ** 0.4;
       const scale = [
         (2 * focalX * fit) / canvas.width,
         (2 * focalX * fit) / canvas.height,
