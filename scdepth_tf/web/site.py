@@ -138,8 +138,7 @@ def _parts(model: Path, package: Path) -> dict[str, str]:
 
 def _part(part: str, **content: str) -> str:
     return (
-        "// See LICENSES.txt.\n"
-        f"scdepth.parts.{part} = {json.dumps(content)};\n"
+        f"// See LICENSES.txt.\nscdepth.parts.{part} = {json.dumps(content)};\n"
     )
 
 

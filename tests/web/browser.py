@@ -120,9 +120,7 @@ class Viewer:
     @property
     def depth(self):
         """[H, W] float32 of the last result."""
-        last = self.ask(
-            "{...scdepth.last, depth: [...scdepth.last.depth]}"
-        )
+        last = self.ask("{...scdepth.last, depth: [...scdepth.last.depth]}")
         depth = np.array(last["depth"], np.float32)
         return depth.reshape(last["height"], last["width"])
 
