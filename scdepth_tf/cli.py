@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import tyro
 
 from scdepth_tf.cli_evaluate import Evaluate
-from scdepth_tf.cli_web import Web
+from scdepth_tf.cli_web import View, Web
 from scdepth_tf.config import (
     RECIPES,
     PrepareConfig,
@@ -234,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(
     arguments: list[str],
-) -> Demo | Prepare | Train | Evaluate | Import | Export | Web:
+) -> Demo | Prepare | Train | Evaluate | Import | Export | Web | View:
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -249,7 +249,8 @@ def _parse(
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[Export, tyro.conf.subcommand("export")]
-        | Annotated[Web, tyro.conf.subcommand("web")],
+        | Annotated[Web, tyro.conf.subcommand("web")]
+        | Annotated[View, tyro.conf.subcommand("view")],
         prog="scdepth",
         description="Self-supervised, scale-consistent depth from video.",
         args=arguments,

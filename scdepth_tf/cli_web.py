@@ -1,4 +1,4 @@
-"""`scdepth web`: parse first, import later, as `scdepth_tf.cli` does."""
+"""`scdepth web` and `view`: parse first, import later, as `scdepth_tf.cli` does."""
 
 from __future__ import annotations
 
@@ -60,3 +60,21 @@ class Web:
         run = runs.open_run(self.model)
         runs.write_tflite(run, path, self.quantize, self.calibration_data)
         return path
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Make a page of a finished prediction: its video, the path of the camera
+    and the point cloud to turn, all in one file.
+    """
+
+    results: tyro.conf.Positional[Path]
+    """Folder of `scdepth predict`, best with --write video trajectory cloud."""
+
+    def run(self) -> None:
+        """Write RESULTS/view.html and say so."""
+        from scdepth_tf.web import write_view
+
+        for page in write_view(self.results):
+            size = page.stat().st_size / 1e6
+            sys.stdout.write(f"{page} ({size:.1f} MB); open it in a browser\n")

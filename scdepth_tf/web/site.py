@@ -28,6 +28,8 @@ _MARK = '<meta name="generator" content="scdepth-tf"'
 _PLAIN = (
     "style.css",
     "colors.js",
+    "unpack.js",
+    "orbit.js",
     "cloud.js",
     "app.js",
     "icon.svg",
@@ -79,7 +81,7 @@ def write_site(
         _page("sw.js")
         .read_text("utf-8")
         .replace("@VERSION@", version)
-        .replace("@FILES@", json.dumps(["./", *_PLAIN]))
+        .replace('"@FILES@"', json.dumps(["./", *_PLAIN]))
     )
     for name in _PLAIN:
         with (
@@ -119,7 +121,7 @@ def _parts(model: Path, package: Path) -> dict[str, str]:
     """Scripts that hand over model and runtime, by file name."""
     parts = {
         "model-data.js": _part(
-            "model", name=model.name, bytes=_packed(model.read_bytes())
+            "model", name=model.name, bytes=packed(model.read_bytes())
         ),
         "sample-data.js": _part(
             "sample", bytes=_base64(_page("sample.jpg").read_bytes())
@@ -130,8 +132,8 @@ def _parts(model: Path, package: Path) -> dict[str, str]:
         litert = runtime.read_runtime(package, variant)
         parts[f"runtime-{variant}.js"] = _part(
             "runtime",
-            code=_packed(f"{litert.code}\n{ours}".encode()),
-            wasm=_packed(litert.wasm),
+            code=packed(f"{litert.code}\n{ours}".encode()),
+            wasm=packed(litert.wasm),
         )
     return parts
 
@@ -142,7 +144,8 @@ def _part(part: str, **content: str) -> str:
     )
 
 
-def _packed(content: bytes) -> str:
+def packed(content: bytes) -> str:
+    """Text that the page's `unpack` makes bytes of again."""
     # mtime: equal content is equal files.
     return _base64(gzip.compress(content, compresslevel=9, mtime=0))
 

@@ -67,15 +67,15 @@ scdepth.last = null;
     await load("sample-data.js");
     await progress("Starting");
     const { runtime, model } = scdepth.parts;
-    const code = await unpack(runtime.code);
+    const code = await scdepth.unpack(runtime.code);
     worker = new Worker(
       URL.createObjectURL(new Blob([code], { type: "text/javascript" })),
     );
     worker.onmessage = ({ data }) => answers[data.type](data);
     worker.onerror = (event) => fail(event.message || "The worker failed.");
-    const wasm = await unpack(runtime.wasm);
+    const wasm = await scdepth.unpack(runtime.wasm);
     await ask({ type: "start", wasm }, [wasm.buffer]);
-    await useModel(await unpack(model.bytes), model.name);
+    await useModel(await scdepth.unpack(model.bytes), model.name);
     scdepth.parts = { sample: scdepth.parts.sample };
     await showSample();
     $("progress").hidden = true;
@@ -120,15 +120,6 @@ scdepth.last = null;
         );
       document.head.append(script);
     });
-  }
-
-  // Base64 of gzip -> bytes.
-  async function unpack(text) {
-    const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const stream = new Blob([packed])
-      .stream()
-      .pipeThrough(new DecompressionStream("gzip"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
   }
 
   // The page's large files stay for use without a connection.
@@ -531,7 +522,7 @@ scdepth.last = null;
       say("");
       await showSample();
     });
-    click("reset", () => cloud.reset());
+    click("reset", () => cloud.orbit.reset());
     click("fit", () => {
       range = scdepth.last && rangeOf(scdepth.last.depth);
       paint();

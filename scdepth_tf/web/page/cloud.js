@@ -33,6 +33,7 @@ scdepth.Cloud = (() => {
   // Ratio of depths two pixels apart above which there is an edge between.
   const EDGE = 1.2;
   const START = { yaw: 0.2, pitch: 0.13, distance: 1.05 };
+  const LIMITS = { yaw: 1.5, pitch: 1.2, nearest: 0.15, farthest: 5 };
   // Depth is interpolated until there are about so many points.
   const POINTS = 120000;
 
@@ -41,15 +42,13 @@ scdepth.Cloud = (() => {
     constructor(canvas, degrees) {
       this.canvas = canvas;
       this.degrees = degrees;
-      this.touched = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      this.pose = { ...START };
+      this.orbit = new scdepth.Orbit(canvas, START, LIMITS, () => this.draw());
       this.pivot = 1;
       this.count = 0;
       this.pending = false;
       this.gl = canvas.getContext("webgl", { antialias: false });
       if (!this.gl) return;
       this.prepare();
-      this.listen();
       new ResizeObserver(() => this.draw()).observe(canvas);
       canvas.addEventListener("webglcontextlost", (event) => {
         event.preventDefault();
@@ -137,7 +136,7 @@ scdepth.Cloud = (() => {
       requestAnimationFrame((time) => {
         this.pending = false;
         this.paint(time);
-        if (!this.touched) this.draw();
+        if (this.orbit.sways) this.draw();
       });
     }
 
@@ -167,97 +166,13 @@ scdepth.Cloud = (() => {
         this.uniform("pixels"),
         fit * Math.max(1, focalX / focalY),
       );
-      gl.uniformMatrix4fv(this.uniform("view"), false, this.view(time));
-      gl.drawArrays(gl.POINTS, 0, this.count);
-    }
-
-    // Turns around a point at the middle depth, then steps back.
-    view(time) {
-      const sway = this.touched ? 0 : 0.12 * Math.sin(time / 1600);
-      const { pitch, distance } = this.pose;
-      const yaw = this.pose.yaw + sway;
-      const [cy, sy] = [Math.cos(yaw), Math.sin(yaw)];
-      const [cp, sp] = [Math.cos(pitch), Math.sin(pitch)];
-      const p = this.pivot;
-      // Columns of R = Rx(-pitch) Ry(yaw), then t = d - R (0, 0, p).
-      const r = [
-        [cy, -sp * sy, -cp * sy],
-        [0, cp, -sp],
-        [sy, sp * cy, cp * cy],
-      ];
-      const t = r[2].map((value) => -value * p);
-      t[2] += p * distance;
-      return [...r[0], 0, ...r[1], 0, ...r[2], 0, ...t, 1];
-    }
-
-    turn(yaw, pitch) {
-      this.touched = true;
-      this.pose.yaw = clamp(this.pose.yaw + yaw, -1.5, 1.5);
-      this.pose.pitch = clamp(this.pose.pitch + pitch, -1.2, 1.2);
-      this.draw();
-    }
-
-    zoom(factor) {
-      this.touched = true;
-      this.pose.distance = clamp(this.pose.distance * factor, 0.15, 5);
-      this.draw();
-    }
-
-    reset() {
-      this.pose = { ...START };
-      this.draw();
-    }
-
-    listen() {
-      const { canvas } = this;
-      const pointers = new Map();
-      canvas.addEventListener("pointerdown", (event) => {
-        canvas.setPointerCapture(event.pointerId);
-        pointers.set(event.pointerId, event);
-      });
-      canvas.addEventListener("pointermove", (event) => {
-        const before = pointers.get(event.pointerId);
-        if (!before) return;
-        const apart = spread(pointers);
-        pointers.set(event.pointerId, event);
-        if (pointers.size === 2) {
-          this.zoom(apart / spread(pointers));
-        } else {
-          this.turn(
-            (event.clientX - before.clientX) / 180,
-            (event.clientY - before.clientY) / 180,
-          );
-        }
-      });
-      for (const end of ["pointerup", "pointercancel"]) {
-        canvas.addEventListener(end, (event) => {
-          pointers.delete(event.pointerId);
-        });
-      }
-      canvas.addEventListener(
-        "wheel",
-        (event) => {
-          event.preventDefault();
-          this.zoom(Math.exp(event.deltaY / 600));
-        },
-        { passive: false },
+      gl.uniformMatrix4fv(
+        this.uniform("view"),
+        false,
+        // Turns around a point at the middle depth.
+        this.orbit.view([0, 0, this.pivot], this.pivot, time),
       );
-      canvas.addEventListener("dblclick", () => this.reset());
-      const keys = {
-        ArrowLeft: () => this.turn(-0.1, 0),
-        ArrowRight: () => this.turn(0.1, 0),
-        ArrowUp: () => this.turn(0, -0.1),
-        ArrowDown: () => this.turn(0, 0.1),
-        "+": () => this.zoom(0.9),
-        "=": () => this.zoom(0.9),
-        "-": () => this.zoom(1.1),
-        Home: () => this.reset(),
-      };
-      canvas.addEventListener("keydown", (event) => {
-        if (!(event.key in keys) || event.ctrlKey || event.metaKey) return;
-        event.preventDefault();
-        keys[event.key]();
-      });
+      gl.drawArrays(gl.POINTS, 0, this.count);
     }
   }
 
@@ -325,11 +240,6 @@ scdepth.Cloud = (() => {
 
   function median(values) {
     return values.sort()[values.length >> 1];
-  }
-
-  function spread(pointers) {
-    const [a, b] = [...pointers.values()];
-    return b ? Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) : 1;
   }
 
   function clamp(value, low, high) {

@@ -4,7 +4,7 @@
 
 const PREFIX = `scdepth ${self.registration.scope} `;
 const CACHE = `${PREFIX}@VERSION@`;
-const FILES = @FILES@;
+const FILES = "@FILES@";
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)));
