@@ -1,4 +1,4 @@
-"""`scdepth web` and `view`: parse first, import later, as `scdepth_tf.cli` does."""
+"""`scdepth web` and `scdepth view`: parse first, import later."""
 
 from __future__ import annotations
 

@@ -162,7 +162,8 @@ def _read_video(folder: Path) -> str:
 
 def _read_cloud(folder: Path) -> tuple[str, dict[str, Any]]:
     """Packed points (positions as uint16 in a box, then colours) and the
-    box."""
+    box.
+    """
     path = folder / _CLOUD
     if not path.is_file():
         return "", {"points": 0, "points_in_file": 0}

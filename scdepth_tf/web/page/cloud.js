@@ -136,7 +136,7 @@ scdepth.Cloud = (() => {
       requestAnimationFrame((time) => {
         this.pending = false;
         this.paint(time);
-        if (this.orbit.sways) this.draw();
+        if (this.orbit.goesOn(time)) this.draw();
       });
     }
 

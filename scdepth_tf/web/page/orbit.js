@@ -15,6 +15,7 @@ scdepth.Orbit = (() => {
       this.pose = { ...start };
       // It sways until it is touched, to show that it can be turned.
       this.sways = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+      this.late = 0;
       this.listenToPointers(canvas);
       this.listenToKeys(canvas);
     }
@@ -38,6 +39,15 @@ scdepth.Orbit = (() => {
       );
       t[2] += unit * distance;
       return [...r[0], 0, ...r[1], 0, ...r[2], 0, ...t, 1];
+    }
+
+    // Whether the next picture is due at once. Where drawing takes long, it
+    // stops swaying.
+    goesOn(time) {
+      this.late = time - this.drawn > 100 ? this.late + 1 : 0;
+      this.drawn = time;
+      if (this.late >= 3) this.sways = false;
+      return this.sways;
     }
 
     turn(yaw, pitch) {

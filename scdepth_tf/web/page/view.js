@@ -20,7 +20,7 @@
         gl_Position = z > near
           ? vec4(point.x * scale.x, -point.y * scale.y, z - 2.0 * near, z)
           : vec4(2.0, 2.0, 2.0, 1.0);
-        gl_PointSize = clamp(size / z, 1.0, 24.0);
+        gl_PointSize = clamp(size / z, 1.0, 12.0);
         tint = color;
       }`,
     fragment: `
@@ -45,7 +45,7 @@
       void main() { gl_FragColor = vec4(tint, 1.0); }`,
   };
   const LENS = 55; // degrees, the shorter side of the canvas
-  const START = { yaw: 0.15, pitch: 0.35, distance: 4 };
+  const START = { yaw: 0.12, pitch: 0.2, distance: 1.3 };
   const LIMITS = { yaw: Infinity, pitch: 1.57, nearest: 0.05, farthest: 400 };
   const PATH = [0.99, 0.54, 0.38];
   const CAMERA = [1, 1, 1];
@@ -211,7 +211,8 @@
   // Edges of the pyramid that the camera of this frame looks through.
   function frustum() {
     const pose = about.poses[frame];
-    const [x, y, z] = [0.3 * unit * about.across, 0.3 * unit * about.down, 0.3 * unit];
+    const z = 0.3 * unit;
+    const [x, y] = [z * about.across, z * about.down];
     const world = ([a, b, c]) =>
       [0, 4, 8].map(
         (row) =>
@@ -238,7 +239,7 @@
     requestAnimationFrame((time) => {
       pending = false;
       paint(time);
-      if (orbit.sways) draw();
+      if (orbit.goesOn(time)) draw();
     });
   }
 
@@ -265,7 +266,11 @@
   function looked() {
     if (choice() === "follow") {
       const pose = about.poses[frame];
-      return { pivot: [pose[3], pose[7], pose[11]], length: unit };
+      // Somewhat before the camera, along its axis.
+      const pivot = [0, 4, 8].map(
+        (row) => pose[row + 3] + 0.8 * unit * pose[row + 2],
+      );
+      return { pivot, length: unit };
     }
     const places = [3, 7, 11].map((i) => about.poses.map((pose) => pose[i]));
     const low = places.map((values) => Math.min(...values));
