@@ -29,16 +29,19 @@ _ARGUMENTS = [
 
 @contextmanager
 def chromium():
-    """A running browser; skips the test where there is none."""
+    """Yields what starts a browser, given arguments for it; skips the test
+    where there is none."""
     sync_api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH, nor named by SCDEPTH_CHROMIUM")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=_ARGUMENTS
-        )
-        yield browser
-        browser.close()
+
+        def start(*arguments):
+            return playwright.chromium.launch(
+                executable_path=CHROMIUM, args=[*_ARGUMENTS, *arguments]
+            )
+
+        yield start
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -17,6 +17,12 @@ from tests.web.browser import Viewer, chromium, served
 
 IMAGE_SIZE = (64, 96)
 
+WEBGPU_IN_SOFTWARE = (
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+)
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
@@ -47,9 +53,16 @@ def site(models, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
+def start_browser():
+    with chromium() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def browser(start_browser):
+    browser = start_browser()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +297,23 @@ def test_it_works_without_a_connection_once_loaded(browser, site, tmp_path):
     again = Viewer(context, address)  # the server is gone
     again.wait_until("scdepth.last !== null")
     context.close()
+
+
+def test_depth_stays_right_where_there_is_webgpu(
+    start_browser, address, models, picture
+):
+    browser = start_browser(*WEBGPU_IN_SOFTWARE)
+    viewer = Viewer(browser.new_context(), address)
+    viewer.wait_until("document.body.dataset.offline === 'ready'")
+    if not viewer.ask("!!(await navigator.gpu?.requestAdapter())"):
+        pytest.skip("this Chromium has no WebGPU in software")
+    viewer.open(picture)
+    predict = DepthPredictor(models / "float32.tflite")
+    expected = predict(np.asarray(Image.open(picture)))
+    np.testing.assert_allclose(
+        logits_of(viewer.depth), logits_of(expected), atol=0.05
+    )
+    browser.close()
 
 
 def test_refusing_the_camera_is_respected(browser, address):

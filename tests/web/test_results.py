@@ -141,7 +141,8 @@ def test_what_is_missing_is_said_in_one_line(results, tmp_path, capsys):
 
 def test_the_page_shows_points_path_and_the_frame_that_is_asked_for(made):
     (page,) = write_view(made)
-    with chromium() as browser:
+    with chromium() as start:
+        browser = start()
         context = browser.new_context(reduced_motion="reduce")
         viewer = Viewer(context, page.as_uri())
         viewer.wait_until("document.body.dataset.shown === '20000'")
@@ -159,4 +160,4 @@ def test_the_page_shows_points_path_and_the_frame_that_is_asked_for(made):
         assert green.mean() > 0.05
         assert path.any()
         assert viewer.problems == []
-        context.close()
+        browser.close()

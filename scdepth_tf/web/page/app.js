@@ -246,10 +246,13 @@ scdepth.last = null;
         "page (beside the address) and press Camera again."
       );
     }
-    if (error.name === "NotFoundError" || error.name === "OverconstrainedError") {
+    if (["NotFoundError", "OverconstrainedError"].includes(error.name)) {
       return "No camera was found. A picture or a video works as well.";
     }
-    return `The camera cannot be used (${error.message}). Does another program use it?`;
+    return (
+      `The camera cannot be used (${error.message}). ` +
+      "Does another program use it?"
+    );
   }
 
   async function play() {
@@ -418,7 +421,9 @@ scdepth.last = null;
   function showRange() {
     for (const end of ["nearest", "farthest"]) {
       const slider = $(end);
-      if (document.activeElement !== slider) slider.value = toSlider(range[end]);
+      if (document.activeElement !== slider) {
+        slider.value = toSlider(range[end]);
+      }
       const text = number(range[end]);
       slider.setAttribute("aria-valuetext", `${text} scene units`);
       $(`${end}-value`).textContent =

@@ -25,7 +25,8 @@ scdepth.Orbit = (() => {
     // pivot: the point to turn around; unit: the length of a distance of 1.
     view(pivot, unit, time) {
       const { pitch, distance } = this.pose;
-      const yaw = this.pose.yaw + (this.sways ? 0.12 * Math.sin(time / 1600) : 0);
+      const sway = this.sways ? 0.12 * Math.sin(time / 1600) : 0;
+      const yaw = this.pose.yaw + sway;
       const [cy, sy] = [Math.cos(yaw), Math.sin(yaw)];
       const [cp, sp] = [Math.cos(pitch), Math.sin(pitch)];
       // Columns of the rotation.

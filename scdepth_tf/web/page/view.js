@@ -293,9 +293,10 @@
     $("summary").textContent =
       `${about.frames} frames, ${seconds.toFixed(1)} s, ` +
       `path ${about.path.toPrecision(3)} scene units`;
+    const shape = ([height, width]) => `${width} × ${height}`;
     const facts = {
-      Frames: `${about.frames}, ${about.image_size[1]} × ${about.image_size[0]}`,
-      "Depth maps": `${about.depth_size[1]} × ${about.depth_size[0]}`,
+      Frames: `${about.frames}, ${shape(about.image_size)}`,
+      "Depth maps": shape(about.depth_size),
       "Middle depth": `${about.median_depth.toPrecision(3)} scene units`,
       "Path of the camera": `${about.path.toPrecision(3)} scene units`,
       Points: about.points
