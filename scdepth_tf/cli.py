@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from scdepth_tf.cli_evaluate import Evaluate
+from scdepth_tf.cli_web import View, Web
 from scdepth_tf.config import (
     RECIPES,
     PredictConfig,
@@ -347,7 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(
     arguments: list[str],
-) -> Demo | Prepare | Train | Evaluate | Predict | Import | Export:
+) -> Demo | Prepare | Train | Evaluate | Predict | Import | Export | Web | View:
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -362,7 +363,9 @@ def _parse(
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
         | Annotated[Import, tyro.conf.subcommand("import")]
-        | Annotated[Export, tyro.conf.subcommand("export")],
+        | Annotated[Export, tyro.conf.subcommand("export")]
+        | Annotated[Web, tyro.conf.subcommand("web")]
+        | Annotated[View, tyro.conf.subcommand("view")],
         prog="scdepth",
         description="Self-supervised, scale-consistent depth from video.",
         args=arguments,
