@@ -55,7 +55,6 @@ class Web:
         if self.model.is_file():
             return self.model
         from scdepth_tf import runs
-
         from scdepth_tf.deploy import export_run
 
         export_run(
