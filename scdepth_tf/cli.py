@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from scdepth_tf.cli_calibrate import Calibrate
 from scdepth_tf.cli_evaluate import Evaluate
 from scdepth_tf.config import (
     RECIPES,
@@ -211,6 +212,9 @@ class Export:
             )
             calibration = data.spread_images(scenes, 100)
         metadata = {"training_data": data.short_name(run.training_data)}
+        scale = runs.read_scale(run)
+        if scale:
+            metadata["scale"] = scale.to_dict()
         if run.config.model.learn_focal_length != "off":
             metadata["cameras"] = runs.read_cameras(run)
         path = export.export_tflite(
@@ -250,7 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(
     arguments: list[str],
-) -> Demo | Prepare | Train | Evaluate | Import | Export:
+) -> Demo | Prepare | Train | Evaluate | Calibrate | Import | Export:
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -263,6 +267,7 @@ def _parse(
         | Annotated[Prepare, tyro.conf.subcommand("prepare")]
         | Annotated[Train, train]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[Export, tyro.conf.subcommand("export")],
         prog="scdepth",

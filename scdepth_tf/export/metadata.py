@@ -13,6 +13,8 @@ reader. The keys of format 1:
     output        name, head (formula from logits to depth), alpha, beta, unit
     quantization  scheme; for int8 also tool, recipe, calibration_frames
     network       encoder, decoder, upsampling
+    scale         only where known: metres_per_unit, and how that was found
+                  (`scdepth calibrate`); depth in metres is that times depth
     ...           what the caller adds: training_data, commit, metrics
 """
 
