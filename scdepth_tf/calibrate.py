@@ -13,8 +13,8 @@ import numpy as np
 
 from scdepth_tf.config import CalibrateConfig
 from scdepth_tf.data import Scene, load_image
-from scdepth_tf.evaluate import contiguous_parts, frame_name
 from scdepth_tf.evaluate.odometry import PredictMotion, predict_trajectory
+from scdepth_tf.evaluate.samples import contiguous_parts, frame_name
 from scdepth_tf.metres import (
     Scale,
     Stretches,

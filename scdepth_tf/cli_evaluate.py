@@ -124,7 +124,14 @@ class Depth(_Evaluation):
         if self.flip:
             sys.stdout.write("Each image averaged with its mirror image.\n")
         report = _evaluate_depth(
-            run, model, scenes, protocol, only, self.flip, watch
+            run,
+            model,
+            scenes,
+            protocol,
+            only,
+            self.flip,
+            watch,
+            _known_scale(run, self.weights),
         )
         sys.stdout.write(report.table())
         if self.json:
@@ -265,10 +272,12 @@ class Odometry:
             if scene.poses is not None
             for part in evaluate.contiguous_parts(scene)
         ]
+        metres_per_unit = _known_scale(run, self.weights)
         trajectories = {}
         for part in parts:
             with _progress(part.name) as progress:
                 estimate = evaluate.predict_trajectory(motion, part, progress)
+            estimate[:, :3, 3] *= metres_per_unit or 1.0
             trajectories[part.name] = part.poses, estimate
         return trajectories
 
@@ -398,6 +407,7 @@ def _evaluate_depth(
     only: list[str] | None = None,
     flip: bool = False,
     watch: Callable | None = None,
+    metres_per_unit: float | None = None,
 ) -> DepthReport:
     from tqdm import tqdm
 
@@ -411,7 +421,21 @@ def _evaluate_depth(
         protocol,
         _baselines(run, protocol),
         watch=watch,
+        metres_per_unit=metres_per_unit,
     )
+
+
+def _known_scale(run: Run, weights: str) -> float | None:
+    """Metres per scene unit, where `scdepth calibrate` has found it for these
+    weights; says so.
+    """
+    from scdepth_tf import runs
+
+    scale = runs.read_scale(run) if weights == "best" else None
+    if scale is None:
+        return None
+    sys.stdout.write(f"In metres by {scale.describe()}.\n")
+    return scale.metres_per_unit
 
 
 def _load_model(run: Run, weights: str) -> SCDepth:
