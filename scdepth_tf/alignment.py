@@ -31,9 +31,10 @@ LEVELS = 3
 GAPS = (1, 2, 4)
 """Frames between a keyframe and those it is laid over, both ways."""
 
-_ITERATIONS = 15
-_SMALLEST_STEP = 1e-6
-_MOST_PIXELS = 12000
+_ITERATIONS = 12
+_SETTLED = 0.01
+"""Of the noise: a step that changes the grey levels by less is the last."""
+_MOST_PIXELS = 4000
 _HUBER = 1.345
 _LEAST_OVERLAP = 0.3
 _LEAST_NOISE = 1e-6
@@ -130,9 +131,10 @@ def align(target: Frame, source: Frame, initial: np.ndarray) -> Alignment:
             residual, inside = _residual(level, grey, pose)
             if inside.mean() < _LEAST_OVERLAP:
                 return Alignment(initial, np.inf, 0.0)
-            noise, step = _step(level.jacobian[inside], residual[inside])
-            pose = pose @ inverse(_exponential(step[:6])[None])[0]
-            if np.abs(step[:6]).max() < _SMALLEST_STEP:
+            jacobian = level.jacobian[inside]
+            noise, step = _step(jacobian, residual[inside])
+            pose = pose @ inverse(_exponential(step[:6]))
+            if np.std(jacobian[:, :6] @ step[:6]) < _SETTLED * noise:
                 break
     return Alignment(pose, noise, float(inside.mean()))
 
