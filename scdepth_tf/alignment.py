@@ -1,35 +1,45 @@
-"""Refines a camera's path by the depth that the network saw along it.
+"""Refines a camera's path by what the depth network saw along it.
 
-A pose network looks at two images; how far the camera went it guesses to
-some ten percent. Here each frame, with its predicted depth, is laid over its
-neighbours until the images agree (direct alignment), in both directions and
-over several gaps, and all of that is put together:
+A pose network guesses each step to some ten percent, and in a unit that is not
+quite that of the depth. Here
 
-1. `align`: motion from a keyframe with depth to another image, starting from
-   the pose network's. Inverse compositional Gauss-Newton (Baker and Matthews,
-   IJCV 2004) on SE(3), on a pyramid, with robust weights.
-2. `depth_scales`: i→j is measured in the unit of frame i's depth, j→i in that
-   of frame j's. Their ratios tell how the unit flickers from frame to frame.
-3. `pose_graph`: the path that agrees best with all motions, in one unit.
+1. neighbouring frames, each with its predicted depth, are laid over each
+   other until the images agree (`align`: inverse compositional Gauss-Newton on
+   SE(3), Baker and Matthews, IJCV 2004, on a pyramid, with robust weights);
+2. each step is the mean of what pose network and alignment say, weighted by
+   how steady either is (`fuse`), in the unit of the depth;
+3. what flickers from step to step and cannot be motion is taken out
+   (`smooth`): velocity is a random walk seen through noise, and how strong
+   either is the steps themselves say.
 
-NumPy only; everything is float64.
+NumPy only, float64.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from scdepth_tf.metrics.odometry import inverse
+from scdepth_tf.data import Scene
+from scdepth_tf.lite import prepare
+from scdepth_tf.metrics.odometry import inverse, rotation_angle, steps
 from scdepth_tf.metrics.reprojection import scale_intrinsics
 
 LEVELS = 3
 """Of the pyramid: the images, half and a quarter of their size."""
-GAPS = (1, 2, 4)
-"""Frames between a keyframe and those it is laid over, both ways."""
+
+DEPTH_NOISE = 0.1
+"""Relative error expected of the depth of a pixel."""
+WINDOW = 256
+"""Steps that are smoothed together."""
+OVERLAP = 64
+"""Steps that a window shares with the next; what is further away than half of
+them hardly counts."""
+RATIOS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Noise of a step / change of the velocity from a step to the next."""
 
 _ITERATIONS = 12
 _SETTLED = 0.01
@@ -38,6 +48,8 @@ _MOST_PIXELS = 4000
 _HUBER = 1.345
 _LEAST_OVERLAP = 0.3
 _LEAST_NOISE = 1e-6
+_FEWEST = 5
+"""Steps from which noise can be told."""
 
 
 class Alignment(NamedTuple):
@@ -83,6 +95,207 @@ class Frame:
     """`[h, w]` of each level."""
 
 
+def refine(
+    frames: Iterable[Frame],
+    initial: np.ndarray,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """A better path, in the unit of the frames' depth. Holds two frames.
+
+    Args:
+        frames: N in time order, read one at a time.
+        initial: world_from_camera `[N, 4, 4]`: what `chain` makes of the pose
+            network's motions.
+        progress: called with frames done and in all.
+
+    Returns:
+        world_from_camera `[N, 4, 4]`; the first camera is that of `initial`.
+
+    Raises:
+        ValueError: there are not as many frames as poses.
+    """
+    guessed = steps(initial)
+    aligned = np.full_like(guessed, np.nan)
+    count, before = 0, None
+    for count, frame in enumerate(frames, start=1):
+        if before is not None and count <= len(initial):
+            aligned[count - 2] = _aligned_step(
+                before, frame, guessed[count - 2]
+            )
+        before = frame
+        if progress:
+            progress(count, len(initial))
+    if count != len(initial):
+        raise ValueError(
+            f"{count} frames for {len(initial)} poses; give the same frames"
+        )
+    path = [initial[0]]
+    for step in refine_steps(guessed, aligned):
+        path.append(path[-1] @ step)
+    return np.stack(path)
+
+
+def refine_steps(guessed: np.ndarray, aligned: np.ndarray) -> np.ndarray:
+    """The best steps, of what the pose network and what alignment says.
+
+    Args:
+        guessed: P_i⁻¹·P_{i+1} `[N, 4, 4]`, scene units.
+        aligned: the same by `align`, in the unit of the depth; NaN where
+            frames could not be aligned.
+
+    Returns:
+        `[N, 4, 4]`, in the unit of the depth.
+    """
+    known = np.isfinite(aligned).all(axis=(1, 2))
+    lengths = [
+        np.median(np.linalg.norm(one[known, :3, 3], axis=-1))
+        if known.any()
+        else 0.0
+        for one in (guessed, aligned)
+    ]
+    unit = lengths[1] / lengths[0] if min(lengths) > 0 else 1.0
+    first, second = _coordinates(guessed), _coordinates(aligned)
+    first[:, :3] *= unit
+    fused = np.stack(
+        [
+            fuse(first[:, axis], np.where(known, second[:, axis], np.nan))
+            for axis in range(6)
+        ],
+        axis=-1,
+    )
+    smoothed = [smooth(fused[:, axis]) for axis in range(6)]
+    return _from_coordinates(np.stack(smoothed, axis=-1))
+
+
+def fuse(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Mean of two measurements of one signal, both `[N]`, weighted by the
+    inverse of their noise squared; where the second is NaN, the first.
+    """
+    known = np.isfinite(second)
+    if np.count_nonzero(known) < _FEWEST:
+        return first
+    noises = [max(_noise(one[known])[0], 1e-12) for one in (first, second)]
+    weight = noises[0] ** 2 / (noises[0] ** 2 + noises[1] ** 2)
+    return np.where(
+        known, (1 - weight) * first + weight * np.where(known, second, 0), first
+    )
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """The signal `[N]` without its noise.
+
+    The signal is a random walk, the noise white; the ratio of their strengths
+    is the most likely one of `RATIOS`. Outliers count by Huber's weights.
+    """
+    if len(values) < _FEWEST:
+        return values
+    ratio = _noise(values)[1]
+    smoothed = values.copy()
+    start = 0
+    while True:
+        part = slice(start, start + WINDOW)
+        at = 0 if start == 0 else OVERLAP // 2
+        smoothed[start + at : part.stop] = _smooth_window(values[part], ratio)[
+            at:
+        ]
+        if part.stop >= len(values):
+            return smoothed
+        start += WINDOW - OVERLAP
+
+
+def _smooth_window(values: np.ndarray, ratio: float) -> np.ndarray:
+    differences = np.diff(np.eye(len(values)), axis=0)
+    stiffness = ratio**2 * differences.T @ differences
+    weight = np.ones(len(values))
+    for _ in range(5):
+        smoothed = np.linalg.solve(np.diag(weight) + stiffness, weight * values)
+        off = np.abs(values - smoothed)
+        usual = max(1.4826 * float(np.median(off)), 1e-12)
+        weight = 1 / np.maximum(off / (_HUBER * usual), 1)
+    return smoothed
+
+
+def _noise(values: np.ndarray) -> tuple[float, float]:
+    """Strength of the noise in a signal `[N]`, and its ratio to the change of
+    the signal from one value to the next.
+
+    With x_k = v_k + n_k and v a random walk, differences d of x have the
+    covariance σ_v²·(I + r²·T), T = tridiagonal (−1, 2, −1), whose eigenvalues
+    and -vectors (sines) are known: the likelihood of r is cheap.
+    """
+    difference = np.diff(values)
+    off = difference - np.median(difference)
+    limit = 3 * 1.4826 * float(np.median(np.abs(off)))
+    difference = np.clip(off, -limit, limit)[: 4 * WINDOW]
+    count = len(difference)
+    index = np.arange(1, count + 1)
+    sines = np.sin(np.pi * np.outer(index, index) / (count + 1))
+    squared = (sines @ difference) ** 2 * 2 / (count + 1)
+    eigenvalues = 2 - 2 * np.cos(np.pi * index / (count + 1))
+    best, found = -np.inf, (0.0, 0.0)
+    for ratio in RATIOS:
+        spectrum = 1 + ratio**2 * eigenvalues
+        variance = max(float((squared / spectrum).mean()), 1e-30)
+        likelihood = -count * np.log(variance) - np.log(spectrum).sum()
+        if likelihood > best:
+            best, found = likelihood, (ratio * np.sqrt(variance), ratio)
+    return found
+
+
+def _aligned_step(before: Frame, after: Frame, guess: np.ndarray) -> np.ndarray:
+    """P_i⁻¹·P_{i+1} by alignment, by the depth of both; NaN where the images
+    share too little.
+    """
+    forward = align(before, after, inverse(guess))
+    backward = align(after, before, guess)
+    if not (forward.overlap and backward.overlap):
+        return np.full((4, 4), np.nan)
+    both = np.stack(
+        [inverse(forward.source_from_target), backward.source_from_target]
+    )
+    return _from_coordinates(_coordinates(both).mean(axis=0)[None])[0]
+
+
+def _coordinates(poses: np.ndarray) -> np.ndarray:
+    """Translation and rotation vector `[N, 6]` of poses `[N, 4, 4]`."""
+    rotation = poses[:, :3, :3]
+    vee = 0.5 * np.stack(
+        [
+            rotation[:, 2, 1] - rotation[:, 1, 2],
+            rotation[:, 0, 2] - rotation[:, 2, 0],
+            rotation[:, 1, 0] - rotation[:, 0, 1],
+        ],
+        axis=-1,
+    )
+    sine = np.linalg.norm(vee, axis=-1, keepdims=True)
+    factor = rotation_angle(poses)[:, None] / np.maximum(sine, 1e-15)
+    factor = np.where(sine > 1e-15, factor, 1.0)
+    return np.concatenate([poses[:, :3, 3], factor * vee], axis=-1)
+
+
+def _from_coordinates(coordinates: np.ndarray) -> np.ndarray:
+    """The inverse: `[N, 4, 4]`."""
+    poses = []
+    for one in coordinates:
+        pose = _exponential(np.concatenate([np.zeros(3), one[3:]]))
+        pose[:3, 3] = one[:3]
+        poses.append(pose)
+    return np.stack(poses)
+
+
+def scene_frames(
+    scene: Scene, predict_depth: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[Frame]:
+    """The frames of a scene with their predicted depth, at its size."""
+    for index in range(len(scene)):
+        image = scene.image(index)
+        depth = predict_depth(image)
+        camera = scale_intrinsics(
+            scene.intrinsics, scene.image_size, depth.shape
+        )
+        yield prepare_frame(prepare(image, depth.shape), depth, camera)
+
+
 def prepare_frame(
     image: np.ndarray, depth: np.ndarray, intrinsics: np.ndarray
 ) -> Frame:
@@ -126,13 +339,17 @@ def align(target: Frame, source: Frame, initial: np.ndarray) -> Alignment:
         little.
     """
     pose = initial
-    for level, grey in zip(target.levels[::-1], source.greys[::-1], strict=True):
+    for level, grey in zip(
+        target.levels[::-1], source.greys[::-1], strict=True
+    ):
         for _ in range(_ITERATIONS):
             residual, inside = _residual(level, grey, pose)
             if inside.mean() < _LEAST_OVERLAP:
                 return Alignment(initial, np.inf, 0.0)
             jacobian = level.jacobian[inside]
-            noise, step = _step(jacobian, residual[inside])
+            along = pose[:3, :3].T @ pose[:3, 3]
+            by_depth = DEPTH_NOISE * np.abs(jacobian[:, :3] @ along)
+            noise, step = _step(jacobian, residual[inside], by_depth)
             pose = pose @ inverse(_exponential(step[:6]))
             if np.std(jacobian[:, :6] @ step[:6]) < _SETTLED * noise:
                 break
@@ -163,12 +380,18 @@ def _residual(
 
 
 def _step(
-    jacobian: np.ndarray, residual: np.ndarray
+    jacobian: np.ndarray, residual: np.ndarray, by_depth: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Noise of the residuals `[N]`, and the `[8]` that explain them best."""
+    """Noise of the residuals `[N]`, and the `[8]` that explain them best.
+
+    A pixel whose place depends much on its depth (`by_depth`, grey levels)
+    is believed less: rotation is read off what is far.
+    """
     centred = np.abs(residual - np.median(residual))
     noise = max(1.4826 * float(np.median(centred)), _LEAST_NOISE)
-    weight = 1 / np.maximum(centred / (_HUBER * noise), 1)
+    expected = np.hypot(noise, by_depth)
+    weight = 1 / np.maximum(centred / (_HUBER * expected), 1)
+    weight *= (noise / expected) ** 2
     weighted = jacobian * weight[:, None]
     normal = weighted.T @ jacobian
     # A whisper of damping, for images that leave a direction open.
@@ -180,7 +403,7 @@ def _step(
 def _level(
     grey: np.ndarray, disparity: np.ndarray, intrinsics: np.ndarray
 ) -> Level:
-    height, width = grey.shape
+    width = grey.shape[1]
     down, across = np.gradient(grey)
     texture = across**2 + down**2
     texture[[0, -1]] = texture[:, [0, -1]] = 0
@@ -219,145 +442,6 @@ def _halved(values: np.ndarray) -> np.ndarray:
     return even.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))
 
 
-# === The unit of each frame's depth ===
-
-
-class Motion(NamedTuple):
-    """What alignment measured between two frames."""
-
-    target: int
-    source: int
-    source_from_target: np.ndarray
-    """`[4, 4]`, in the unit of the target's depth."""
-
-
-def depth_scales(
-    motions: Sequence[Motion], frames: int, trust: float = 5.0
-) -> np.ndarray:
-    """By how much each frame's depth is too large, `[N]`, mean (of ln) 0.
-
-    With e the logarithms, ln |t_ij by i| − ln |t_ij by j| = e_i − e_j for
-    every pair measured both ways. A chain of such differences drifts, a
-    single depth flickers without drifting; so e minimises
-    Σ ρ(e_i − e_j − m_ij) + Σ (e_i / trust)², with Huber's ρ.
-
-    Args:
-        motions: both directions of each pair.
-        frames: N.
-        trust: how many times the flicker of a single depth is larger than the
-            noise of a difference.
-    """
-    by_pair = {(one.target, one.source): one for one in motions}
-    usual = np.median(
-        [np.linalg.norm(one.source_from_target[:3, 3]) for one in motions]
-    )
-    rows, measured = [], []
-    for (i, j), motion in by_pair.items():
-        if i < j and (j, i) in by_pair:
-            lengths = [
-                np.linalg.norm(one.source_from_target[:3, 3])
-                for one in (motion, by_pair[j, i])
-            ]
-            if min(lengths) > 0.1 * usual:
-                rows.append((i, j))
-                measured.append(np.log(lengths[0] / lengths[1]))
-    scales = np.zeros(frames)
-    if not rows:
-        return np.ones(frames)
-    i, j = np.array(rows).T
-    measured = np.array(measured)
-    weight = np.ones(len(measured))
-    difference = np.zeros((len(measured), frames))
-    difference[np.arange(len(i)), i] = 1
-    difference[np.arange(len(i)), j] = -1
-    for _ in range(10):
-        normal = (difference * weight[:, None]).T @ difference
-        normal[np.diag_indices(frames)] += 1 / trust**2
-        scales = np.linalg.solve(normal, difference.T @ (weight * measured))
-        off = np.abs(difference @ scales - measured)
-        noise = max(1.4826 * float(np.median(off)), 1e-9)
-        weight = 1 / np.maximum(off / (_HUBER * noise), 1)
-    return np.exp(scales - scales.mean())
-
-
-# === The path ===
-
-
-def pose_graph(
-    motions: Sequence[Motion], initial: np.ndarray, iterations: int = 10
-) -> np.ndarray:
-    """The path that agrees best with the motions.
-
-    Minimises Σ ρ(|log(T_ij⁻¹ · W_j⁻¹ · W_i)|) over the poses W, with Huber's
-    ρ; translations count in units of the usual step, rotations in tenths of
-    a radian... of the angle that such a step subtends at 1.
-
-    Args:
-        motions: in one unit.
-        initial: world_from_camera `[N, 4, 4]`; its first pose stays.
-
-    Returns:
-        `[N, 4, 4]`.
-    """
-    frames = len(initial)
-    poses = initial.copy()
-    i = np.array([one.target for one in motions])
-    j = np.array([one.source for one in motions])
-    measured = inverse(np.stack([one.source_from_target for one in motions]))
-    length = np.median(np.linalg.norm(measured[:, :3, 3], axis=-1))
-    unit = np.array([length] * 3 + [_ROTATION_UNIT] * 3)
-    weight = np.ones(len(motions))
-    for _ in range(iterations):
-        # W_i · D = W_j in the best case, D = target_from_source.
-        error = inverse(measured) @ inverse(poses[i]) @ poses[j]
-        residual = _logarithm(error) / unit
-        size = np.linalg.norm(residual, axis=-1)
-        noise = max(1.4826 * float(np.median(size)), 1e-12)
-        weight = 1 / np.maximum(size / (_HUBER * noise), 1)
-        step = _graph_step(i, j, poses, residual, weight, unit, frames)
-        poses[1:] = poses[1:] @ np.stack([_exponential(one) for one in step])
-        if np.abs(step).max() < 1e-9:
-            break
-    return poses
-
-
-_ROTATION_UNIT = 0.01
-
-
-def _graph_step(i, j, poses, residual, weight, unit, frames) -> np.ndarray:
-    """`[N − 1, 6]`: the change of all poses but the first.
-
-    With E = D⁻¹·W_i⁻¹·W_j near identity, a change of W_j by exp(δ_j) changes
-    log E by δ_j, one of W_i by exp(δ_i) changes it by −Ad(W_j⁻¹·W_i)·δ_i.
-    """
-    normal = np.zeros((6 * frames, 6 * frames))
-    right = np.zeros(6 * frames)
-    ours = np.diag(1 / unit)
-    theirs = -_adjoint(inverse(poses[j]) @ poses[i]) / unit[:, None]
-    for k in range(len(i)):
-        a, b = (slice(6 * n, 6 * n + 6) for n in (i[k], j[k]))
-        w = weight[k]
-        normal[a, a] += w * theirs[k].T @ theirs[k]
-        normal[b, b] += w * ours @ ours
-        cross = w * theirs[k].T @ ours
-        normal[a, b] += cross
-        normal[b, a] += cross.T
-        right[a] -= w * theirs[k].T @ residual[k]
-        right[b] -= w * ours @ residual[k]
-    kept = normal[6:, 6:]
-    kept[np.diag_indices(len(kept))] += 1e-9
-    return np.linalg.solve(kept, right[6:]).reshape(-1, 6)
-
-
-def _adjoint(poses: np.ndarray) -> np.ndarray:
-    """`[N, 6, 6]` for (translation, rotation) of poses `[N, 4, 4]`."""
-    rotation, translation = poses[:, :3, :3], poses[:, :3, 3]
-    result = np.zeros((len(poses), 6, 6))
-    result[:, :3, :3] = result[:, 3:, 3:] = rotation
-    result[:, :3, 3:] = _cross(translation) @ rotation
-    return result
-
-
 def _cross(vectors: np.ndarray) -> np.ndarray:
     """`[..., 3, 3]`: a × b as a matrix times b."""
     x, y, z = np.moveaxis(vectors, -1, 0)
@@ -381,23 +465,3 @@ def _exponential(twist: np.ndarray) -> np.ndarray:
     pose[:3, :3] += a * generator + b * squared
     pose[:3, 3] = (np.eye(3) + b * generator + c * squared) @ twist[:3]
     return pose
-
-
-def _logarithm(poses: np.ndarray) -> np.ndarray:
-    """(translation, rotation) `[N, 6]` of poses `[N, 4, 4]` near identity.
-
-    First order in the translation's part of the rotation, which is enough
-    for residuals.
-    """
-    rotation = poses[:, :3, :3]
-    vee = 0.5 * np.stack(
-        [
-            rotation[:, 2, 1] - rotation[:, 1, 2],
-            rotation[:, 0, 2] - rotation[:, 2, 0],
-            rotation[:, 1, 0] - rotation[:, 0, 1],
-        ],
-        axis=-1,
-    )
-    sine = np.linalg.norm(vee, axis=-1, keepdims=True)
-    factor = np.arcsin(np.clip(sine, 0, 1)) / np.maximum(sine, 1e-12)
-    return np.concatenate([poses[:, :3, 3], factor * vee], axis=-1)

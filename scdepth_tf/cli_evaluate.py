@@ -209,6 +209,9 @@ class Odometry:
     """Those of the best epoch, which was chosen on the validation scenes of
     the run, or those of the last."""
 
+    refine: bool = False
+    """Also refine the trajectories of a run by its depth, and show both."""
+
     lengths: tuple[float, ...] = ()
     """Metres of the segments of t_err and r_err; KITTI's 100 to 800 by
     default."""
@@ -231,12 +234,15 @@ class Odometry:
 
         if self.plot:
             plots.check_format(self.plot)
-        trajectories = (
-            self._files() if self.estimate.is_file() else self._predicted()
-        )
-        report = evaluate.evaluate_odometry(
-            trajectories, self.lengths or KITTI_LENGTHS
-        )
+        lengths = self.lengths or KITTI_LENGTHS
+        if self.estimate.is_file():
+            trajectories = self._files()
+        else:
+            trajectories, unrefined = self._predicted()
+            if self.refine:
+                report = evaluate.evaluate_odometry(unrefined, lengths)
+                sys.stdout.write(f"{report.table()}\nRefined:\n")
+        report = evaluate.evaluate_odometry(trajectories, lengths)
         sys.stdout.write(report.table())
         if self.json:
             report.write_json(self.json)
@@ -259,13 +265,16 @@ class Odometry:
         )
         return {self.estimate.stem: pair}
 
-    def _predicted(self) -> dict:
-        from scdepth_tf import evaluate, predict
+    def _predicted(self) -> tuple[dict, dict]:
+        """Trajectories, and what they were before they were refined."""
+        from scdepth_tf import alignment, evaluate, predict
 
         run, model, scenes = _Evaluation(
             self.estimate, self.truth, self.split, self.scenes, self.weights
         ).open()
-        motion = predict.motion_predictor(model, run.config.data.image_size)
+        size = run.config.data.image_size
+        motion = predict.motion_predictor(model, size)
+        depth = predict.depth_predictor(model, size)
         parts = [
             part
             for scene in scenes
@@ -273,13 +282,20 @@ class Odometry:
             for part in evaluate.contiguous_parts(scene)
         ]
         metres_per_unit = _known_scale(run, self.weights)
-        trajectories = {}
+        trajectories, unrefined = {}, {}
         for part in parts:
             with _progress(part.name) as progress:
                 estimate = evaluate.predict_trajectory(motion, part, progress)
-            estimate[:, :3, 3] *= metres_per_unit or 1.0
-            trajectories[part.name] = part.poses, estimate
-        return trajectories
+            refined = estimate
+            if self.refine:
+                frames = alignment.scene_frames(part, depth)
+                with _progress(f"refining {part.name}") as progress:
+                    refined = alignment.refine(frames, estimate, progress)
+            for path, kept in ((estimate, unrefined), (refined, trajectories)):
+                scaled = path.copy()
+                scaled[:, :3, 3] *= metres_per_unit or 1.0
+                kept[part.name] = part.poses, scaled
+        return trajectories, unrefined
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scdepth_tf import alignment
-from scdepth_tf.alignment import Motion, align, depth_scales, prepare_frame
+from scdepth_tf.alignment import align, prepare_frame
 from scdepth_tf.metrics.odometry import inverse, rotation_angle, steps
 from tests import planes
 
@@ -32,8 +32,8 @@ def test_exact_depth_gives_the_exact_motion(unit):
     truth[:3, 3] /= unit
     before = np.linalg.norm(start[:3, 3] - truth[:3, 3])
     after = np.linalg.norm(found.source_from_target[:3, 3] - truth[:3, 3])
-    assert after < 0.02 * before
-    assert rotation_angle(inverse(truth) @ found.source_from_target) < 1e-4
+    assert after < 0.1 * before
+    assert rotation_angle(inverse(truth) @ found.source_from_target) < 1e-3
 
 
 def test_what_moves_by_itself_is_outvoted():
@@ -63,65 +63,59 @@ def test_images_without_overlap_keep_the_start():
     assert found.overlap == 0
 
 
-def path(frames=12):
-    steps = [motion(0.02 * i, 0, 0.4, 0, 0.01 * i, 0) for i in range(frames)]
-    poses = [np.eye(4)]
-    for step in steps[:-1]:
-        poses.append(poses[-1] @ step)
-    return np.stack(poses)
+def test_noise_is_told_from_motion(rng):
+    """A speed that drifts slowly, seen through noise."""
+    speed = 1 + np.cumsum(rng.normal(0, 0.005, 300))
+    seen = speed + rng.normal(0, 0.1, 300)
+    off = alignment.smooth(seen) - speed
+    assert np.std(off) < 0.35 * 0.1
 
 
-def all_motions(poses, gaps=(1, 2, 4)):
-    return [
-        Motion(i, j, inverse(poses[j]) @ poses[i])
-        for i in range(len(poses))
-        for j in range(len(poses))
-        if abs(i - j) in gaps
-    ]
+def test_motion_without_noise_is_left_alone(rng):
+    speed = np.cumsum(rng.normal(0, 0.05, 600))
+    np.testing.assert_allclose(alignment.smooth(speed), speed, atol=1e-9)
 
 
-def test_flicker_of_the_depths_unit_is_found(rng):
-    truth = np.exp(rng.normal(0, 0.1, 12))
-    truth /= np.exp(np.log(truth).mean())
-    motions = []
-    for one in all_motions(path()):
-        measured = one.source_from_target.copy()
-        measured[:3, 3] *= truth[one.target]
-        motions.append(one._replace(source_from_target=measured))
-    found = depth_scales(motions, 12, trust=1e4)
-    np.testing.assert_allclose(found, truth, rtol=1e-4)
+def test_windows_meet_without_a_seam(rng):
+    """Whatever the window, the middle of a long signal is the same."""
+    speed = 1 + np.cumsum(rng.normal(0, 0.005, 500))
+    seen = speed + rng.normal(0, 0.1, 500)
+    whole = alignment._smooth_window(seen, 8.0)
+    parts = alignment._smooth_window(seen[: alignment.WINDOW], 8.0)
+    end = alignment.WINDOW - alignment.OVERLAP // 2
+    np.testing.assert_allclose(parts[:end], whole[:end], atol=0.01)
 
 
-def test_a_path_is_what_its_motions_say(rng):
-    poses = path()
-    start = poses @ np.stack(
-        [alignment._exponential(0.02 * rng.normal(size=6)) for _ in poses]
-    )
-    start[0] = poses[0]
-    found = alignment.pose_graph(all_motions(poses), start)
-    np.testing.assert_allclose(found, poses, atol=1e-6)
+def test_the_steadier_measurement_counts_more(rng):
+    truth = 1 + np.cumsum(rng.normal(0, 0.002, 200))
+    poor = truth + rng.normal(0, 0.1, 200)
+    good = truth + rng.normal(0, 0.01, 200)
+    for fused in (alignment.fuse(poor, good), alignment.fuse(good, poor)):
+        assert np.std(fused - truth) < 0.015
 
 
-def test_a_tenth_of_wrong_motions_bends_no_path(rng):
-    poses = path(20)
-    motions = all_motions(poses)
-    for index in rng.choice(len(motions), len(motions) // 10, False):
-        wrong = motions[index].source_from_target @ motion(z=0.5, ry=0.1)
-        motions[index] = motions[index]._replace(source_from_target=wrong)
-    found = alignment.pose_graph(motions, poses @ motion(z=0.0), 30)
-    off = np.linalg.norm(found[:, :3, 3] - poses[:, :3, 3], axis=1)
-    assert off.max() < 0.02
+def test_where_alignment_failed_the_guess_stays(rng):
+    guess = rng.normal(size=50)
+    aligned = np.where(np.arange(50) < 20, 0.0, np.nan)
+    fused = alignment.fuse(guess, aligned)
+    np.testing.assert_array_equal(fused[20:], guess[20:])
+
+
+def test_coordinates_of_a_step_are_exact():
+    step = motion(1, 2, 3, 0.4, -0.2, 0.1)
+    back = alignment._from_coordinates(alignment._coordinates(step[None]))
+    np.testing.assert_allclose(back[0], step, atol=1e-12)
 
 
 def test_a_rendered_street_is_followed_far_better_than_it_was_guessed(rng):
     """Exact depth, and a pose network that is a tenth off."""
     from scdepth_tf.synthetic import make_street, render_frame
 
-    street = make_street(5, 5)
-    frames = [render_frame(street, index, (64, 208)) for index in range(5)]
+    street = make_street(5, 8)
+    frames = [render_frame(street, index, (64, 208)) for index in range(8)]
     truth = np.stack([frame.world_from_camera for frame in frames])
     guessed = steps(truth)
-    guessed[:, :3, 3] *= 1 + 0.1 * rng.choice([-1, 1], (4, 1))
+    guessed[:, :3, 3] *= 1 + 0.1 * rng.choice([-1, 1], (7, 1))
     start = [truth[0]]
     for step in guessed:
         start.append(start[-1] @ step)
