@@ -6,11 +6,13 @@ asks each network once; every way to find the scale looks at what it needs.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from scdepth_tf.alignment import refine, scene_frames
 from scdepth_tf.config import CalibrateConfig
 from scdepth_tf.data import Scene, load_image
 from scdepth_tf.evaluate.odometry import PredictMotion, predict_trajectory
@@ -80,7 +82,8 @@ def find_scale(
     check_known(known, scenes)
     found = _Frames(known, predict_depth).scales(scenes, progress)
     if known.poses or known.track or known.speed:
-        found |= _Ways(known, predict_motion).scales(scenes, progress)
+        ways = _Ways(known, predict_depth, predict_motion)
+        found |= ways.scales(scenes, progress)
     scale, *checks = (found[name] for name in _WAYS if name in found)
     return scale, checks
 
@@ -197,10 +200,14 @@ class _Ways:
     """Scales of stretches of the way: what the motion says."""
 
     def __init__(
-        self, known: CalibrateConfig, predict_motion: PredictMotion
+        self,
+        known: CalibrateConfig,
+        predict_depth: PredictDepth,
+        predict_motion: PredictMotion,
     ) -> None:
         self._known = known
-        self._predict = predict_motion
+        self._depth = predict_depth
+        self._motion = predict_motion
         self._track = read_track(known.track) if known.track else None
 
     def scales(
@@ -221,11 +228,7 @@ class _Ways:
         single = {name: [] for name in methods}
         left_out = dict.fromkeys(methods, 0)
         for part in parts:
-            predicted = predict_trajectory(
-                self._predict,
-                part,
-                progress and (lambda d, t: progress("motion", d, t)),
-            )
+            predicted = self._path(part, progress)
             for name, (_, method) in methods.items():
                 stretches = method(part, predicted)
                 if stretches is not None:
@@ -235,6 +238,18 @@ class _Ways:
             name: combine(single[name], title, "stretches", left_out[name])
             for name, (title, _) in methods.items()
         }
+
+    def _path(self, scene: Scene, progress: Progress | None) -> np.ndarray:
+        """In the unit of the depth, which the pose network's is only about;
+        not smoothed, so that each stretch speaks for itself.
+        """
+
+        def tell(what: str) -> Callable[[int, int], None] | None:
+            return progress and functools.partial(progress, what)
+
+        guess = predict_trajectory(self._motion, scene, tell("motion"))
+        frames = scene_frames(scene, self._depth)
+        return refine(frames, guess, np.inf, tell("alignment"))
 
     def _scales_of_speed(
         self, scene: Scene, predicted: np.ndarray

@@ -212,6 +212,10 @@ class Odometry:
     refine: bool = False
     """Also refine the trajectories of a run by its depth, and show both."""
 
+    velocity_change: float = 0.005
+    """With refine: how much the camera's velocity changes from a frame to the
+    next, as a share of the usual step: 0.005 on a vehicle, 0.3 in a hand."""
+
     lengths: tuple[float, ...] = ()
     """Metres of the segments of t_err and r_err; KITTI's 100 to 800 by
     default."""
@@ -290,7 +294,9 @@ class Odometry:
             if self.refine:
                 frames = alignment.scene_frames(part, depth)
                 with _progress(f"refining {part.name}") as progress:
-                    refined = alignment.refine(frames, estimate, progress)
+                    refined = alignment.refine(
+                        frames, estimate, self.velocity_change, progress
+                    )
             for path, kept in ((estimate, unrefined), (refined, trajectories)):
                 scaled = path.copy()
                 scaled[:, :3, 3] *= metres_per_unit or 1.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scdepth_tf import alignment
+from scdepth_tf import alignment, data
 from scdepth_tf.alignment import align, prepare_frame
 from scdepth_tf.metrics.odometry import inverse, rotation_angle, steps
 from tests import planes
@@ -37,13 +37,18 @@ def test_exact_depth_gives_the_exact_motion(unit):
 
 
 def test_what_moves_by_itself_is_outvoted():
-    """A patch of a sixth of the image is somewhere else in the source."""
-    target = frame(np.eye(4))
-    image, depth = planes.render(inverse(TRUE))
-    image[0, 20:50, 30:75] = image[0, 20:50, 60:105]
-    source = prepare_frame(image[0], depth[0, ..., 0], planes.INTRINSICS)
-    found = align(target, source, TRUE @ motion(z=0.05)).source_from_target
-    assert np.linalg.norm(found[:3, 3] - TRUE[:3, 3]) < 0.01
+    """A car that keeps its place in the image, on a tenth of it."""
+    image, depth = planes.render(np.eye(4))
+    moved, moved_depth = planes.render(inverse(TRUE))
+    car = np.s_[0, 28:48, 40:80]
+    stripes = 0.2 + 0.6 * (np.arange(20) % 8 < 4)[:, None, None]
+    image[car], moved[car] = stripes, stripes
+    target, source = (
+        prepare_frame(one[0], far[0, ..., 0], planes.INTRINSICS)
+        for one, far in ((image, depth), (moved, moved_depth))
+    )
+    found = align(target, source, TRUE @ motion(z=0.1)).source_from_target
+    assert np.linalg.norm(found[:3, 3] - TRUE[:3, 3]) < 0.02
 
 
 def test_another_exposure_changes_nothing():
@@ -53,7 +58,7 @@ def test_another_exposure_changes_nothing():
         0.8 * image[0] + 0.07, depth[0, ..., 0], planes.INTRINSICS
     )
     found = align(target, source, TRUE @ motion(z=0.05)).source_from_target
-    assert np.linalg.norm(found[:3, 3] - TRUE[:3, 3]) < 2e-3
+    assert np.linalg.norm(found[:3, 3] - TRUE[:3, 3]) < 0.01
 
 
 def test_images_without_overlap_keep_the_start():
@@ -63,23 +68,30 @@ def test_images_without_overlap_keep_the_start():
     assert found.overlap == 0
 
 
+def drifting(rng, change, count=300):
+    """[N, 3]: a velocity that changes slowly."""
+    return 1 + np.cumsum(rng.normal(0, change, (count, 3)), axis=0)
+
+
 def test_noise_is_told_from_motion(rng):
-    """A speed that drifts slowly, seen through noise."""
-    speed = 1 + np.cumsum(rng.normal(0, 0.005, 300))
-    seen = speed + rng.normal(0, 0.1, 300)
-    off = alignment.smooth(seen) - speed
+    velocity = drifting(rng, 0.005)
+    seen = velocity + rng.normal(0, 0.1, (300, 3))
+    off = alignment.smooth(seen, 16.0) - velocity
     assert np.std(off) < 0.35 * 0.1
 
 
-def test_motion_without_noise_is_left_alone(rng):
-    speed = np.cumsum(rng.normal(0, 0.05, 600))
-    np.testing.assert_allclose(alignment.smooth(speed), speed, atol=1e-9)
+def test_steady_steps_are_left_alone(rng):
+    """Braking and turning that is measured without noise."""
+    truth = np.tile(np.eye(4), (60, 1, 1))
+    truth[:, 2, 3] = np.linspace(1.0, 0.7, 60)
+    truth[:, 0, 3] = 0.05 * np.sin(np.arange(60) / 8)
+    found = alignment.refine_steps(truth, truth)
+    np.testing.assert_allclose(found, truth, atol=2e-3)
 
 
 def test_windows_meet_without_a_seam(rng):
-    """Whatever the window, the middle of a long signal is the same."""
-    speed = 1 + np.cumsum(rng.normal(0, 0.005, 500))
-    seen = speed + rng.normal(0, 0.1, 500)
+    """Far from its end, a window is what the whole signal is."""
+    seen = drifting(rng, 0.005, 500) + rng.normal(0, 0.1, (500, 3))
     whole = alignment._smooth_window(seen, 8.0)
     parts = alignment._smooth_window(seen[: alignment.WINDOW], 8.0)
     end = alignment.WINDOW - alignment.OVERLAP // 2
@@ -87,16 +99,16 @@ def test_windows_meet_without_a_seam(rng):
 
 
 def test_the_steadier_measurement_counts_more(rng):
-    truth = 1 + np.cumsum(rng.normal(0, 0.002, 200))
-    poor = truth + rng.normal(0, 0.1, 200)
-    good = truth + rng.normal(0, 0.01, 200)
+    truth = drifting(rng, 0.002)
+    poor = truth + rng.normal(0, 0.1, (300, 3))
+    good = truth + rng.normal(0, 0.01, (300, 3))
     for fused in (alignment.fuse(poor, good), alignment.fuse(good, poor)):
         assert np.std(fused - truth) < 0.015
 
 
 def test_where_alignment_failed_the_guess_stays(rng):
-    guess = rng.normal(size=50)
-    aligned = np.where(np.arange(50) < 20, 0.0, np.nan)
+    guess = rng.normal(size=(50, 3))
+    aligned = np.where(np.arange(50)[:, None] < 20, guess / 2, np.nan)
     fused = alignment.fuse(guess, aligned)
     np.testing.assert_array_equal(fused[20:], guess[20:])
 
@@ -107,33 +119,30 @@ def test_coordinates_of_a_step_are_exact():
     np.testing.assert_allclose(back[0], step, atol=1e-12)
 
 
-def test_a_rendered_street_is_followed_far_better_than_it_was_guessed(rng):
+def test_a_rendered_street_is_followed_far_better_than_it_was_guessed(
+    shared_data, rng
+):
     """Exact depth, and a pose network that is a tenth off."""
-    from scdepth_tf.synthetic import make_street, render_frame
-
-    street = make_street(5, 8)
-    frames = [render_frame(street, index, (64, 208)) for index in range(8)]
-    truth = np.stack([frame.world_from_camera for frame in frames])
-    guessed = steps(truth)
-    guessed[:, :3, 3] *= 1 + 0.1 * rng.choice([-1, 1], (7, 1))
-    start = [truth[0]]
+    (scene,) = data.open_scenes(shared_data / "streets", scenes="street_104")
+    scene = scene.part(0, 10)
+    guessed = steps(scene.poses)
+    guessed[:, :3, 3] *= 1 + 0.1 * rng.choice([-1, 1], (9, 1))
+    start = [scene.poses[0]]
     for step in guessed:
         start.append(start[-1] @ step)
+    images = [scene.image(index).tobytes() for index in range(10)]
+
+    def true_depth(image):
+        depth = scene.depth(images.index(image.tobytes()))
+        return np.where(depth > 0, depth, 1e3)
+
     found = alignment.refine(
-        [
-            prepare_frame(
-                frame.image / 255,
-                np.where(frame.depth > 0, frame.depth, 1e3),
-                frame.intrinsics,
-            )
-            for frame in frames
-        ],
-        np.stack(start),
+        alignment.scene_frames(scene, true_depth), np.stack(start)
     )
 
     def error(poses):
         return np.linalg.norm(
-            steps(poses)[:, :3, 3] - steps(truth)[:, :3, 3], axis=1
+            steps(poses)[:, :3, 3] - steps(scene.poses)[:, :3, 3], axis=1
         ).mean()
 
-    assert error(found) < 0.2 * error(np.stack(start))
+    assert error(found) < 0.25 * error(np.stack(start))
