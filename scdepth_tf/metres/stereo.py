@@ -13,10 +13,10 @@ from PIL import Image
 from scdepth_tf.metrics.depth import resize_depth
 from scdepth_tf.metrics.reprojection import scale_intrinsics
 
-WIDEST = 832
+WIDEST = 416
 """Pixels across that the comparison is made at; larger images are shrunk."""
 
-_STEPS = 160
+_STEPS = 120
 _LARGEST_SHIFT = 0.25
 """Of the image's width, that the median depth may be shifted by."""
 _SMALLEST_SHIFT = 0.5
