@@ -4,10 +4,15 @@ All three decode the same JPEGs and do the same work with them: three frames,
 one antialiased bilinear resize with random zoom and crop, mirror, brightness,
 contrast and saturation of the triplet, batches of float32. They take turns in
 one run, with the same number of cores, and the ratios are of the medians.
+Besides, with less to do: TFDS that was built at the size of training.
 
     python -m tfds_kitti video_sequences/full --manual-dir DATA --data-dir OUT
+    python -m tfds_kitti video_sequences/256x832 --manual-dir DATA \
+        --data-dir OUT
     python benchmarks/data_pipeline.py DATA \
-        --tfds tfds:OUT/video_sequences/full/1.0.0 --torch-python PYTHON
+        --tfds tfds:OUT/video_sequences/full/1.0.0 \
+        --small-tfds tfds:OUT/video_sequences/256x832/1.0.0 \
+        --torch-python PYTHON
 
 PYTHON is one with torch, numpy and pillow; it may be another environment.
 """
@@ -37,6 +42,9 @@ class Benchmark:
     tfds: str
     """The same frames as tfds:FOLDER."""
 
+    small_tfds: str
+    """The same frames, built at (nearly) `image_size`."""
+
     torch_python: str
     """A Python that has torch."""
 
@@ -58,12 +66,15 @@ class Benchmark:
 
         folder = data.open_scenes(self.data, "all", self.scenes)
         stored = data.open_scenes(self.tfds, "all", self.scenes)
+        small = data.open_scenes(self.small_tfds, "all", self.scenes)
         cores = len(os.sched_getaffinity(0))
-        rates: dict[str, list[float]] = {"folder": [], "tfds": [], "torch": []}
+        names = ("torch", "folder", "tfds", "small_tfds")
+        rates: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(self.turns):
             rates["torch"].append(self._torch(folder, cores))
             rates["folder"].append(self._tensorflow(folder))
             rates["tfds"].append(self._tensorflow(stored))
+            rates["small_tfds"].append(self._tensorflow(small))
         medians = {
             name: statistics.median(values) for name, values in rates.items()
         }
@@ -73,8 +84,10 @@ class Benchmark:
             "file_size": folder[0].image_size,
             "triplets_per_second": rates,
             "median": medians,
-            "folder / torch": medians["folder"] / medians["torch"],
-            "tfds / torch": medians["tfds"] / medians["torch"],
+            **{
+                f"{name} / torch": medians[name] / medians["torch"]
+                for name in names[1:]
+            },
         }
         text = json.dumps(result, indent=2) + "\n"
         sys.stdout.write(text)
@@ -85,11 +98,8 @@ class Benchmark:
         from scdepth_tf import data
         from scdepth_tf.config import DataConfig
 
-        batches = iter(
-            data.training_dataset(
-                scenes, DataConfig(image_size=self.image_size), self.batch_size
-            )
-        )
+        config = DataConfig(image_size=self.image_size)
+        batches = iter(data.training_dataset(scenes, config, self.batch_size))
         for _ in range(self._warm_up):
             next(batches)
         start = time.perf_counter()

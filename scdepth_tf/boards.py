@@ -145,9 +145,9 @@ class Board(keras.callbacks.Callback):
             for name, value in logs.items():
                 share = 1 / steps if name in _COUNTS else 1
                 _write_scalar(name, share * float(value))
-            _write_scalar(
-                "learning_rate", float(self.model.optimizer.learning_rate)
-            )
+            # A constant one is a variable, on several replicas a mirrored one.
+            rate = tf.convert_to_tensor(self.model.optimizer.learning_rate)
+            _write_scalar("learning_rate", float(rate))
         self._train.flush()
 
     def _draw(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -250,6 +251,8 @@ class Progress(keras.callbacks.Callback):
                 desc="training",
                 unit="step",
                 dynamic_ncols=True,
+                # A log file would hold a line for every step.
+                mininterval=0.1 if sys.stderr.isatty() else 30,
             )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -21,12 +21,16 @@ from scdepth_tf.cli_calibrate import Calibrate
 from scdepth_tf.cli_evaluate import Evaluate
 from scdepth_tf.config import (
     RECIPES,
+    PredictConfig,
     PrepareConfig,
     TrainConfig,
     read_config,
     recipe,
 )
-from scdepth_tf.files import check_can_write
+from scdepth_tf.files import check_can_make, check_can_write
+
+if TYPE_CHECKING:
+    from scdepth_tf.runs import Run
 
 Folder = tyro.conf.Positional[Path]
 
@@ -148,6 +152,65 @@ class Train:
 
 
 @dataclasses.dataclass(frozen=True)
+class Predict:
+    """Make depth videos, depth maps, trajectories, point clouds and meshes of
+    a video with a trained run.
+    """
+
+    run_folder: Folder
+    """Run directory of `scdepth train`, or a preset."""
+
+    footage: Folder
+    """Video, folder of pictures, folder of scenes, KITTI raw root or
+    tfds:NAME."""
+
+    out: Path
+    """Folder to make. After a kill, the same command goes on; later, it adds
+    other outputs."""
+
+    scenes: tuple[str, ...] = ()
+    """Names or patterns of scenes to take, where there are several."""
+
+    weights: Literal["best", "last"] = "best"
+    """Weights of the best or of the last epoch."""
+
+    choices: Annotated[PredictConfig, tyro.conf.arg(name="")] = (
+        dataclasses.field(default_factory=PredictConfig)
+    )
+
+    def run(self) -> None:
+        """Predict, and say what was written."""
+        from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
+
+        from scdepth_tf.predict.job import predict
+
+        with tqdm(unit="frame") as bar, logging_redirect_tqdm():
+
+            def progress(what: str, done: int, total: int) -> None:
+                if bar.desc != f"{what}: ":
+                    bar.reset()
+                    bar.set_description(what)
+                bar.total = max(done, total) if total else None
+                bar.update(done - bar.n)
+
+            sequences = predict(
+                self.run_folder,
+                self.footage,
+                self.out,
+                self.choices,
+                self.scenes,
+                self.weights,
+                progress,
+            )
+        for sequence in sequences:
+            sys.stdout.write(
+                f"{sequence.folder}: {len(sequence.poses)} frames, median "
+                f"depth {sequence.depth.median:.3g} scene units\n"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class Import:
     """Make a preset of PyTorch checkpoints of SC-SfMLearner-Release or
     sc_depth_pl; whatever takes a RUN takes it, too.
@@ -176,17 +239,19 @@ class Import:
 @dataclasses.dataclass(frozen=True)
 class Export:
     """Write the depth network of a run as a TFLite model for a device, or
-    both networks as a preset to pass on.
+    both networks as a SavedModel for a server or a preset to pass on.
     """
 
     run_folder: Folder
     """Run directory of `scdepth train`, or a preset."""
 
     out: Path
-    """Folder for depth_QUANTIZE.tflite, or to make as a preset."""
+    """Folder for depth_QUANTIZE.tflite, or to make as SavedModel or preset."""
 
-    format: Literal["tflite", "preset"] = "tflite"
-    """`preset`: weights, choices, a model card and checksums."""
+    format: Literal["tflite", "savedmodel", "preset"] = "tflite"
+    """`savedmodel`: takes images of any size, JPEG and PNG bytes and pose
+    pairs; needs TensorFlow only. `preset`: weights, choices, a model card and
+    checksums."""
 
     quantize: Literal["float32", "int8"] = "float32"
     """int8 is integer from the input to the logits."""
@@ -194,11 +259,17 @@ class Export:
     calibration_data: Path | None = None
     """Scenes to calibrate int8 on; the run's own training data by default."""
 
+    overwrite: bool = False
+    """Replace a SavedModel at OUT."""
+
     def run(self) -> None:
         """Export and say what was written."""
         from scdepth_tf import data, export, runs
 
         run = runs.open_run(self.run_folder)
+        if self.format == "savedmodel":
+            self._write_saved_model(run)
+            return
         name = f"depth_{self.quantize}.tflite"
         check_can_write(self.out / name)
         if self.format == "preset":
@@ -227,6 +298,24 @@ class Export:
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
 
+    def _write_saved_model(self, run: Run) -> None:
+        from scdepth_tf import data, export, runs
+
+        check_can_make(self.out, "saved_model.pb" if self.overwrite else None)
+        metadata = {"training_data": data.short_name(run.training_data)}
+        if run.config.model.learn_focal_length != "off":
+            metadata["cameras"] = runs.read_cameras(run)
+        path = export.export_saved_model(
+            runs.load_model(run),
+            self.out,
+            run.config.data.image_size,
+            metadata=metadata,
+            overwrite=self.overwrite,
+        )
+        files = [file for file in path.rglob("*") if file.is_file()]
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
+        sys.stdout.write(f"{path} ({megabytes:.1f} MB)\n")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code."""
@@ -254,7 +343,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(
     arguments: list[str],
-) -> Demo | Prepare | Train | Evaluate | Calibrate | Import | Export:
+) -> Demo | Prepare | Train | Evaluate | Calibrate | Predict | Import | Export:
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -268,6 +357,7 @@ def _parse(
         | Annotated[Train, train]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
+        | Annotated[Predict, tyro.conf.subcommand("predict")]
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[Export, tyro.conf.subcommand("export")],
         prog="scdepth",

@@ -263,6 +263,52 @@ class PrepareConfig:
     """Larger frames are made smaller, to this many pixels."""
 
 
+PREDICTIONS = (
+    "video",
+    "trajectory",
+    "png",
+    "npz",
+    "cloud",
+    "mesh",
+    "rgbd",
+    "rerun",
+)
+"""What `scdepth predict` can write."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictConfig:
+    """What to make of footage, and what is known of its camera."""
+
+    write: tuple[Literal[PREDICTIONS], ...] = ("video", "trajectory")
+    """video: depth in colours beside the frames; trajectory: KITTI and TUM
+    files and a plot; png, npz: depth of each frame; cloud: coloured points of
+    the whole sequence (PLY); mesh: its surface (PLY); rgbd: folder in TUM's
+    layout for RGB-D SLAM; rerun: recording for the Rerun viewer."""
+
+    frame_rate: float = 0.0
+    """Take so many frames a second of a video, best as many as in training; 0
+    is all. Pictures of a folder count as taken at this rate, or at 10."""
+
+    intrinsics: str | None = None
+    """fx,fy,cx,cy in pixels of the upright picture. Only cloud, mesh, rgbd and
+    rerun need the camera; folders tell it by cam.txt."""
+
+    fov: float | None = None
+    """Horizontal field of view in degrees, in place of the intrinsics."""
+
+    voxel: float | None = None
+    """Edge of the cells of the cloud, in scene units; a hundredth of the median
+    depth by default. Those of the mesh are twice as large."""
+
+    farthest: float | None = None
+    """Leave points deeper than this, in scene units, out of cloud and mesh;
+    two median depths by default."""
+
+    batch_size: int = 8
+    """Frames that the networks see at once."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides a training run."""

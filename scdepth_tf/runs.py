@@ -185,13 +185,8 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
         FileNotFoundError: the run has no weights yet.
         ValueError: the weights do not fit the networks of config.json.
     """
-    path = Path(weights) if weights else run.folder / BEST_WEIGHTS
-    if not weights and presets.is_preset(run.folder):
-        path = run.folder / presets.WEIGHTS
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no weights at {path}; training writes them after its first epoch"
-        )
+    path = Path(weights) if weights else weights_path(run)
+    _check_weights(path)
     learns_focal_length = run.config.model.learn_focal_length != "off"
     model = build_model(
         run.config.model.without_weights(),
@@ -206,6 +201,27 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
             f"{str(error).splitlines()[0]}"
         ) from error
     return model
+
+
+def weights_path(run: Run, which: str = "best") -> Path:
+    """The file with the weights of a run's best or last epoch; a preset has
+    but one.
+
+    Raises:
+        FileNotFoundError: the run has no weights yet.
+    """
+    name = BEST_WEIGHTS if which == "best" else LAST_WEIGHTS
+    if presets.is_preset(run.folder):
+        name = presets.WEIGHTS
+    _check_weights(run.folder / name)
+    return run.folder / name
+
+
+def _check_weights(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no weights at {path}; training writes them after its first epoch"
+        )
 
 
 def build_model(
@@ -275,7 +291,7 @@ def write_preset(run: Run, folder: str | Path) -> Path:
         preset = open_run(written)
         described = json.loads((run.folder / SCALE).read_text(encoding="utf-8"))
         # The same weights, in another file.
-        described["weights"] = presets.sha256(_best_weights(preset))
+        described["weights"] = presets.sha256(weights_path(preset))
         _write_json(written / SCALE, described)
     return written
 
@@ -430,7 +446,7 @@ def write_scale(
         **scale.to_dict(),
         "data": calibrated_on,
         "checks": [check.to_dict() for check in checks],
-        "weights": presets.sha256(_best_weights(run)),
+        "weights": presets.sha256(weights_path(run)),
     }
     _write_json(path, content)
     return path
@@ -457,7 +473,7 @@ def read_scale(run: Run) -> Scale | None:
         raise ValueError(
             f"{path} is damaged ({error}); `scdepth calibrate` writes it again"
         ) from None
-    if weights != presets.sha256(_best_weights(run)):
+    if weights != presets.sha256(weights_path(run)):
         _log.warning(
             "%s was found for other weights than are there now and is left "
             "out; run scdepth calibrate again",
@@ -465,16 +481,6 @@ def read_scale(run: Run) -> Scale | None:
         )
         return None
     return scale
-
-
-def _best_weights(run: Run) -> Path:
-    is_preset = presets.is_preset(run.folder)
-    path = run.folder / (presets.WEIGHTS if is_preset else BEST_WEIGHTS)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no weights at {path}; training writes them after its first epoch"
-        )
-    return path
 
 
 def environment() -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,13 +15,10 @@ from scdepth_tf.averaging import WeightAverage
 from scdepth_tf.boards import Board
 from scdepth_tf.callbacks import DepthValidation, KeepRun, Progress, Watch
 from scdepth_tf.config import TrainConfig
-from scdepth_tf.data import pipeline
 from scdepth_tf.schedules import learning_rate
+from scdepth_tf.training_data import TrainingData, open_training_data
 
 _LOG = logging.getLogger(__name__)
-
-_VALIDATION_BATCHES = 25
-"""Enough to choose an epoch by, few enough to do after each."""
 
 
 @distribution.clear_about_lost_workers()
@@ -75,87 +71,34 @@ def train(
     """
     _check(config)
     devices = distribution.make_strategy(strategy, replicas)
-    share = distribution.part_of_batch(devices, config.batch_size)
-    if devices.num_replicas_in_sync > 1 and config.gradient_accumulation > 1:
-        raise ValueError(
-            f"gradient_accumulation is {config.gradient_accumulation} on "
-            f"{devices.num_replicas_in_sync} replicas, where Keras cannot add "
-            "up gradients; raise batch_size instead"
-        )
+    _check_fits(config, devices)
     runs.check_same_run(out, config, folder, scenes)
     keras.utils.set_random_seed(config.seed)
-    train_scenes, val_scenes = (
-        data.open_scenes(
-            folder,
-            split,
-            scenes,
-            validation_fraction=config.data.validation_fraction,
-            seed=config.seed,
-        )
-        for split in ("train", "val")
-    )
-    cameras, train_cameras, val_cameras = _cameras(
-        config, train_scenes, val_scenes
-    )
-
-    table = pipeline.tabulate(train_scenes, config.data, train_cameras)
-    val_table = pipeline.tabulate(val_scenes, config.data, val_cameras)
-    replicas_here = distribution.replicas_per_worker(devices)
-
-    def train_set(first_batch: int) -> tf.data.Dataset:
-        return devices.distribute_datasets_from_function(
-            lambda context: pipeline.training_batches(
-                table,
-                config.data,
-                share,
-                config.seed,
-                first_batch * replicas_here,
-                context,
-            )
-        )
-
-    val_set, val_steps = _validation_set(
-        val_table, config, devices, share, replicas_here
-    )
-    _LOG.info(
-        "%d training triplets in %d scenes, %d scenes to validate on",
-        len(table.frames),
-        len(train_scenes),
-        len(val_scenes),
-    )
-
-    if data.intrinsics_are_a_guess(folder) and not cameras:
-        _LOG.warning(
-            "%s was prepared with a guessed field of view: depth and motion "
-            "will be as wrong as the guess. Calibrate the camera, or learn "
-            "the focal length: --model.learn-focal-length camera",
-            folder,
-        )
-
-    is_chief = distribution.is_chief(devices)
-    average = None
+    footage = open_training_data(folder, scenes, config, devices)
     with devices.scope():
-        model = _compiled(config, len(cameras))
+        model = _compiled(config, len(footage.cameras))
+        average = None
         if config.ema_momentum is not None:
             average = WeightAverage(model, config.ema_momentum)
-    kept_weights = average.in_model if average else contextlib.nullcontext
+
+    is_chief = distribution.is_chief(devices)
     run = runs.Run(Path(out), config, data.absolute(folder), tuple(scenes))
     if is_chief:
         run = runs.start_run(out, config, folder, scenes)
     distribution.wait_for_all(devices)
-    state = _where_it_was(
-        run, model, average, _fingerprint(train_scenes + val_scenes)
-    )
+    state = _where_it_was(run, model, average, footage.fingerprint())
     _check_all_go_on_from(state.step, run, devices)
+
+    kept_weights = average.in_model if average else contextlib.nullcontext
     validation = DepthValidation(
-        val_scenes, config.data.image_size, kept_weights
+        footage.val_scenes, config.data.image_size, kept_weights
     )
     keep = KeepRun(
         run,
         state,
         snapshot_minutes,
         validation.score,
-        cameras,
+        footage.cameras,
         average,
         writes=is_chief,
     )
@@ -173,80 +116,43 @@ def train(
     own_callbacks = [average] if average else []
     own_callbacks.append(validation)
     if tensorboard and is_chief:
-        own_callbacks.append(
-            Board(
-                run.folder / runs.TENSORBOARD,
-                state.step if state.history else -1,
-                config.steps_per_epoch,
-                val_scenes,
-                config.data,
-                val_cameras,
-                kept_weights,
-            )
-        )
+        own_callbacks.append(_board(run, state, footage, kept_weights))
     own_callbacks.append(keep)
+    bar = Progress(config, state.step)
     if is_chief:
         own_callbacks.append(Watch())
-    bar = Progress(config, state.step)
-    if progress and is_chief:
-        own_callbacks.append(bar)
+        if progress:
+            own_callbacks.append(bar)
     try:
         if not state.history:
-            _validate_before_training(model, val_set, val_steps, own_callbacks)
-        _fit(
-            model,
-            train_set,
-            val_set,
-            val_steps,
-            config,
-            state.step,
-            callbacks=[*own_callbacks, *callbacks],
-        )
+            _validate_before_training(model, footage, own_callbacks)
+        _fit(model, footage, state.step, [*own_callbacks, *callbacks])
     except tf.errors.InvalidArgumentError as error:
         # It is buried in a trace, and perhaps not the only one.
-        frames = [
-            frame
-            for scene in train_scenes + val_scenes
-            for frame in scene.frames
-        ]
-        unreadable = data.find_unreadable(frames)
+        unreadable = footage.unreadable_frames()
         if not unreadable:
             raise
-        raise ValueError(
-            f"{unreadable[0]} ({len(unreadable)} unreadable of {len(frames)} "
-            "frames)"
-        ) from error
+        raise ValueError(unreadable) from error
     finally:
         bar.close()
     distribution.wait_for_all(devices)  # until the chief has written
     return run
 
 
-def _validation_set(
-    table: pipeline.TripletTable,
-    config: TrainConfig,
-    devices: tf.distribute.Strategy,
-    share: int,
-    replicas_here: int,
-) -> tuple[tf.data.Dataset, int | None]:
-    """The first batches to validate on, and how many there are: None where
-    Keras can tell. Of distributed ones it counts each replica's by itself, so
-    that they come endlessly.
-    """
-
-    def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        return pipeline.validation_batches(
-            table, config.data, share, context
-        ).take(_VALIDATION_BATCHES * replicas_here)
-
-    if devices.num_replicas_in_sync == 1:
-        return batches(tf.distribute.InputContext()), None
-    full = max(1, len(table.frames) // config.batch_size)
-    return (
-        devices.distribute_datasets_from_function(
-            lambda context: batches(context).repeat()
-        ),
-        min(full, _VALIDATION_BATCHES),
+def _board(
+    run: runs.Run,
+    state: resume.TrainingState,
+    footage: TrainingData,
+    kept_weights: Callable[[], contextlib.AbstractContextManager],
+) -> Board:
+    return Board(
+        run.folder / runs.TENSORBOARD,
+        state.step if state.history else -1,
+        run.config.steps_per_epoch,
+        footage.val_scenes,
+        run.config.data,
+        footage.val_camera_indices,
+        kept_weights,
     )
 
 
@@ -329,11 +235,11 @@ def _is_finished(run: runs.Run, state: resume.TrainingState) -> bool:
 
 def _validate_before_training(
     model: keras.Model,
-    val_set: tf.data.Dataset,
-    val_steps: int | None,
+    footage: TrainingData,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """As at the end of an epoch, of one before all others."""
+    val_set, val_steps = footage.val_batches()
     figures = model.evaluate(
         val_set, steps=val_steps, return_dict=True, verbose=0
     )
@@ -345,14 +251,13 @@ def _validate_before_training(
 
 def _fit(
     model: keras.Model,
-    train_set: Callable[[int], tf.data.Dataset],
-    val_set: tf.data.Dataset,
-    val_steps: int | None,
-    config: TrainConfig,
+    footage: TrainingData,
     step: int,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """`fit` from a step on: what is left of its epoch, then the others."""
+    config = footage.config
+    val_set, val_steps = footage.val_batches()
     epoch, taken = divmod(step, config.steps_per_epoch)
     parts = [(epoch, config.epochs, 0)]
     if taken:
@@ -361,7 +266,7 @@ def _fit(
         if first >= end or model.stop_training:
             return
         model.fit(
-            train_set(first * config.steps_per_epoch + taken),
+            footage.train_batches(first * config.steps_per_epoch + taken),
             validation_data=val_set,
             validation_steps=val_steps,
             initial_epoch=first,
@@ -373,32 +278,14 @@ def _fit(
         )
 
 
-def _fingerprint(scenes: Sequence[data.Scene]) -> str:
-    """Changes with anything that decides which triplet comes when."""
-    digest = hashlib.sha256()
-    for scene in scenes:
-        names = [scene.name, *(frame.name for frame in scene.frames)]
-        digest.update("\n".join(names).encode() + scene.intrinsics.tobytes())
-    return digest.hexdigest()
-
-
-def _cameras(
-    config: TrainConfig,
-    train_scenes: Sequence[data.Scene],
-    val_scenes: Sequence[data.Scene],
-) -> tuple[list[data.Camera], list[int] | None, list[int] | None]:
-    """Cameras whose focal lengths are learnt, and each scene's index among
-    them; none where the option is off.
-    """
-    by = config.model.learn_focal_length
-    if by == "off":
-        return [], None, None
-    cameras = data.group_cameras([*train_scenes, *val_scenes], by)
-    return (
-        cameras,
-        data.camera_indices(cameras, train_scenes),
-        data.camera_indices(cameras, val_scenes),
-    )
+def _check_fits(config: TrainConfig, devices: tf.distribute.Strategy) -> None:
+    distribution.part_of_batch(devices, config.batch_size)
+    if devices.num_replicas_in_sync > 1 and config.gradient_accumulation > 1:
+        raise ValueError(
+            f"gradient_accumulation is {config.gradient_accumulation} on "
+            f"{devices.num_replicas_in_sync} replicas, where Keras cannot add "
+            "up gradients; raise batch_size instead"
+        )
 
 
 def _check(config: TrainConfig) -> None:

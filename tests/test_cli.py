@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 
@@ -118,6 +120,48 @@ def test_evaluate_prints_a_table_and_writes_json_and_csv(
     with (tmp_path / "depth.csv").open() as file:
         ours = [r for r in csv.DictReader(file) if r["predictor"] == "ours"]
     assert len(ours) == 15  # five images at three scalings
+
+
+def test_predict_makes_a_trajectory_and_a_cloud_and_adds_a_video(
+    trained, tmp_path, capsys
+):
+    folder, run = trained
+    out = tmp_path / "out"
+    job = ["predict", str(run), str(folder / "c"), "--out", str(out)]
+    assert cli.main([*job, "--write", "trajectory", "cloud"]) == 0
+    assert "5 frames" in capsys.readouterr().out
+    assert len((out / "trajectory.txt").read_text().splitlines()) == 5
+    assert (out / "cloud.ply").read_bytes().startswith(b"ply\n")
+    assert not (out / "depth.mp4").exists()
+    assert cli.main([*job, "--write", "video"]) == 0
+    assert (out / "depth.mp4").is_file()
+    assert cli.main([*job, "--weights", "last"]) == 1
+    assert "weights differ" in capsys.readouterr().err
+
+
+def test_predict_with_nan_weights_names_the_frame_in_one_line(
+    trained, tmp_path, capsys
+):
+    folder, run = trained
+    broken = tmp_path / "run"
+    shutil.copytree(run, broken)
+
+    def spoil(_, item):
+        if isinstance(item, h5py.Dataset) and item.dtype == np.float32:
+            item[...] = np.nan
+
+    with h5py.File(broken / "best.weights.h5", "r+") as weights:
+        weights.visititems(spoil)
+    out = tmp_path / "out"
+    job = ["predict", str(broken), str(folder / "c"), "--out", str(out)]
+    assert cli.main(job) == 1
+    (line,) = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if line.startswith("scdepth:")
+    ]
+    assert "c, frame 000000: the predicted depth is not finite" in line
+    assert {path.name for path in out.rglob("*")} <= {"predict.json"}
 
 
 def evaluate(*arguments):

@@ -1,6 +1,11 @@
 import pytest
 
-from scdepth_tf.files import check_can_write, replace_file, write_whole
+from scdepth_tf.files import (
+    check_can_write,
+    replace_file,
+    replace_folder,
+    write_whole,
+)
 
 
 def test_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -47,3 +52,33 @@ def test_missing_input_is_not_blamed_on_the_output(tmp_path):
         with replace_file(tmp_path / "out.txt"):
             (tmp_path / "frame.png").read_bytes()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "model"
+    with replace_folder(path) as unfinished:
+        write_whole(unfinished / "model.pb", "first")
+        assert not path.exists()
+    with (
+        pytest.raises(KeyError),
+        replace_folder(path, "model.pb") as unfinished,
+    ):
+        write_whole(unfinished / "model.pb", "half")
+        raise KeyError
+    assert (path / "model.pb").read_text() == "first"
+    with replace_folder(path, "model.pb") as unfinished:
+        write_whole(unfinished / "model.pb", "second")
+    assert (path / "model.pb").read_text() == "second"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_folder_of_something_else_is_never_replaced(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for replaces, complaint in (
+        (None, "photos exists"),
+        ("model.pb", "no model.pb"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            with replace_folder(tmp_path / "photos", replaces):
+                pytest.fail("the work began")
+    assert list(tmp_path.iterdir()) == [tmp_path / "photos"]

@@ -19,7 +19,8 @@ def start(data, out, *options):
     context.set_forkserver_preload(["tests.tiny_cluster"])
     arguments = ["train", str(data), "--out", str(out), *tiny_training.COMMAND]
     arguments += ["--strategy", "multi_worker"]
-    arguments += ["--gradient-accumulation", "1", *options]
+    arguments += ["--gradient-accumulation", "1", "--schedule", "constant"]
+    arguments += options
     hosts = [f"localhost:{port}" for port in _free_ports()]
     processes = [
         context.Process(target=_work, args=(hosts, i, arguments, out))

@@ -58,6 +58,33 @@ def plot_odometry(report: OdometryReport, path: str | Path) -> None:
     _save(figure, path)
 
 
+def plot_trajectory(
+    poses: np.ndarray, times: np.ndarray, path: str | Path
+) -> None:
+    """A trajectory `[N, 4, 4]` from above, and its speed over `times` `[N]`.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    positions = poses[:, :3, 3]
+    figure = _figure(11, 4.5)
+    above, speed = figure.subplots(1, 2, width_ratios=[1, 1.3])
+    above.plot(positions[:, 0], positions[:, 2], _OURS)
+    above.plot(*positions[0, [0, 2]], "o", color=_OURS, markersize=5)
+    above.set_aspect("equal", "datalim")
+    above.set_xlabel("x, right (scene units)")
+    above.set_ylabel("z, forward (scene units)")
+    above.set_title("from above; the dot is the start")
+    moved = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    speed.plot(times[1:], moved, _OURS)
+    speed.set_ylim(bottom=0)
+    speed.set_xlabel("time (s)")
+    speed.set_ylabel("moved since the frame before (scene units)")
+    for axis in (above, speed):
+        _clean(axis)
+    _save(figure, path)
+
+
 def plot_consistency(report: ConsistencyReport, path: str | Path) -> None:
     """Scale, and disagreement with the next frame, over all frames.
 

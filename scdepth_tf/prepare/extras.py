@@ -18,6 +18,6 @@ def load(name: str) -> ModuleType:
         if error.name != name:
             raise
         raise ModuleNotFoundError(
-            f"scdepth prepare needs {name}: pip install 'scdepth-tf[video]'",
+            f"reading footage needs {name}: pip install 'scdepth-tf[video]'",
             name=name,
         ) from error

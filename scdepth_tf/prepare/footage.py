@@ -36,6 +36,10 @@ class Frame:
     read: Callable[[], np.ndarray]
     """Its picture as displayed: uint8 [H, W, 3], RGB."""
 
+    name: str = ""
+    """Its number in a video, its file's name without the ending in a
+    folder."""
+
 
 class Footage(Protocol):
     """A video or a folder of pictures."""
@@ -121,13 +125,14 @@ class Video:
         """All frames; times are the file's own, so the rate may vary."""
         start = last = None
         with self._open() as container:
-            for frame in self._decode(container, self._stream(container)):
+            frames = self._decode(container, self._stream(container))
+            for number, frame in enumerate(frames):
                 if (frame.height, frame.width) != self.stored_size:
                     height, width = self.stored_size
                     raise ValueError(
                         f"{self.path}: changes from {width}x{height} to "
                         f"{frame.width}x{frame.height} pixels after "
-                        f"{last or 0:.1f} s; cut it there and prepare the "
+                        f"{last or 0:.1f} s; cut it there and give the "
                         "parts one by one"
                     )
                 time = frame.time
@@ -136,7 +141,12 @@ class Video:
                     start = start or 0.0
                 start = time if start is None else start
                 last = time
-                yield Frame(time - start, frame.is_corrupt, self._reader(frame))
+                yield Frame(
+                    time - start,
+                    frame.is_corrupt,
+                    self._reader(frame),
+                    f"{number:06d}",
+                )
         missing = self._duration - ((last or 0.0) - (start or 0.0))
         if missing > _MISSING_END_SECONDS + self._period:
             self._warn(
@@ -208,7 +218,9 @@ class Pictures:
     def frames(self) -> Iterator[Frame]:
         """All pictures, equally far apart in time."""
         for number, file in enumerate(self._files):
-            yield Frame(number * self._period, False, self._reader(file))
+            yield Frame(
+                number * self._period, False, self._reader(file), file.stem
+            )
 
     def _reader(self, file: Path) -> Callable[[], np.ndarray]:
         def read() -> np.ndarray:

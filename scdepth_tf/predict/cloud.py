@@ -1,0 +1,51 @@
+"""The coloured point cloud of a whole sequence."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scdepth_tf.predict.fusion import Sink, View
+from scdepth_tf.predict.ply import open_ply
+from scdepth_tf.predict.sequence import Sequence
+from scdepth_tf.predict.voxels import VoxelGrid
+
+FILE = "cloud.ply"
+SCRATCH = ".cloud."
+"""How the folder for cells that do not fit into memory begins."""
+
+
+@contextlib.contextmanager
+def write_cloud(sequence: Sequence) -> Iterator[Sink]:
+    """cloud.ply: one point a voxel, the mean of what fell into it, near views
+    counting more.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    path = sequence.folder / FILE
+    intrinsics = sequence.depth_intrinsics
+    comments = (
+        "world: the first camera, x right, y down, z forward, scene units",
+    )
+    with (
+        open_ply(path, comments) as ply,
+        tempfile.TemporaryDirectory(
+            dir=sequence.folder, prefix=SCRATCH
+        ) as folder,
+    ):
+        grid = VoxelGrid(sequence.voxel, Path(folder))
+
+        def add(view: View, kept: np.ndarray) -> None:
+            points, colors, depth = view.points(kept, intrinsics)
+            # The error of depth grows with its square.
+            weights = (sequence.depth.median / depth) ** 2
+            grid.add(points, colors, weights)
+
+        yield add
+        for cells in grid.cells():
+            ply.add(cells.positions, cells.colors)

@@ -1,0 +1,58 @@
+"""Depth of each frame as a file: 16-bit PNG and NPZ."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image
+
+from scdepth_tf.files import replace_file
+from scdepth_tf.predict.sequence import (
+    PredictedFrame,
+    Sequence,
+    encode_depth,
+)
+
+
+@contextlib.contextmanager
+def write_png(sequence: Sequence) -> Iterator[Callable[[PredictedFrame], None]]:
+    """depth_png/FRAME.png: depth · `codes_per_unit`, rounded; 0 is too far.
+
+    Files that are there are kept: they are of an earlier run of the same job.
+    """
+
+    def add(frame: PredictedFrame) -> None:
+        path = sequence.folder / "depth_png" / f"{frame.name}.png"
+        if path.exists():
+            return
+        codes = encode_depth(frame.depth, sequence.codes_per_unit)
+        with replace_file(path) as unfinished:
+            Image.fromarray(codes).save(unfinished, format="PNG")
+
+    yield add
+
+
+@contextlib.contextmanager
+def write_npz(sequence: Sequence) -> Iterator[Callable[[PredictedFrame], None]]:
+    """depth_npz/FRAME.npz: `depth` float32 [h, w] in scene units, `pose`
+    [4, 4] world_from_camera and, where the camera is known, `intrinsics`
+    [3, 3] in pixels of the depth map.
+
+    Files that are there are kept.
+    """
+    camera = {}
+    if sequence.intrinsics is not None:
+        camera["intrinsics"] = sequence.depth_intrinsics
+
+    def add(frame: PredictedFrame) -> None:
+        path = sequence.folder / "depth_npz" / f"{frame.name}.npz"
+        if path.exists():
+            return
+        with replace_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez_compressed(
+                file, depth=frame.depth, pose=frame.pose, **camera
+            )
+
+    yield add

@@ -1,0 +1,189 @@
+import json
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from scdepth_tf.config import PredictConfig
+from scdepth_tf.data import load_depth
+from scdepth_tf.metrics.trajectory_files import read_trajectory
+from scdepth_tf.predict import job
+from scdepth_tf.predict.store import CHUNK
+from scdepth_tf.viz import color_depth
+from tests.predict.oracle import Drive, predict
+
+HALF_PRECISION = 2.0**-11
+
+
+def test_trajectory_files_are_the_true_camera(tmp_path):
+    drive = Drive(70)
+    predict(drive, tmp_path / "out", "trajectory")
+    kitti = read_trajectory(tmp_path / "out" / "trajectory.txt")
+    tum = read_trajectory(tmp_path / "out" / "trajectory.tum")
+    np.testing.assert_allclose(kitti.poses, drive.poses, atol=1e-9)
+    np.testing.assert_allclose(tum.poses, drive.poses, atol=1e-9)
+    np.testing.assert_allclose(tum.times, np.arange(70) / 10)
+    assert (tmp_path / "out" / "trajectory.png").stat().st_size > 1000
+
+
+def test_depth_files_hold_the_predicted_depth(tmp_path):
+    drive = Drive()
+    (sequence,) = predict(drive, tmp_path / "out", "png", "npz")
+    described = json.loads((tmp_path / "out" / "predict.json").read_text())
+    factor = described["sequences"]["drive"]["png_codes_per_unit"]
+    assert factor == sequence.codes_per_unit
+    for index, truth in enumerate(drive.depths):
+        name = f"{index:06d}"
+        with np.load(tmp_path / "out" / "depth_npz" / f"{name}.npz") as file:
+            exact, pose = file["depth"], file["pose"]
+        np.testing.assert_allclose(exact, truth, rtol=HALF_PRECISION)
+        np.testing.assert_allclose(pose, drive.poses[index], atol=1e-9)
+        with Image.open(tmp_path / "out" / "depth_png" / f"{name}.png") as file:
+            codes = np.asarray(file)
+        assert codes.dtype == np.uint16
+        known = codes > 0
+        assert known.mean() > 0.95
+        assert (truth[~known] > 2 * sequence.depth.farthest * 0.98).all()
+        np.testing.assert_allclose(
+            codes[known] / factor,
+            truth[known],
+            rtol=HALF_PRECISION,
+            atol=0.5 / factor,
+        )
+        read = load_depth(tmp_path / "out" / "depth_npz" / f"{name}.npz")
+        np.testing.assert_array_equal(read, exact)
+
+
+def test_video_shows_frame_and_depth_in_one_range_of_colors(tmp_path):
+    drive = Drive()
+    (sequence,) = predict(drive, tmp_path / "out", "video")
+    with av.open(str(tmp_path / "out" / "depth.mp4")) as container:
+        frames = list(container.decode(video=0))
+        shown = [frame.to_ndarray(format="rgb24") for frame in frames]
+    assert [frame.time for frame in frames] == pytest.approx(
+        np.arange(6) / 10, abs=1e-3
+    )
+    for image, truth, both in zip(
+        drive.images, drive.depths, shown, strict=True
+    ):
+        left, right = both[:, :128].astype(int), both[:, 128:].astype(int)
+        expected = color_depth(
+            truth, sequence.depth.nearest, sequence.depth.farthest
+        )
+        assert np.abs(left - image).mean() < 12
+        assert np.abs(right - expected.astype(int)).mean() < 12
+
+
+def test_job_that_was_killed_goes_on_to_the_same_end(tmp_path):
+    whole, killed = Drive(2 * CHUNK + 9), Drive(2 * CHUNK + 9)
+    predict(whole, tmp_path / "whole", "npz", "trajectory")
+    killed.fail_at = CHUNK + 20
+    with pytest.raises(KeyboardInterrupt):
+        predict(killed, tmp_path / "killed", "npz", "trajectory")
+    assert not (tmp_path / "killed" / "depth_npz").exists()
+    killed.fail_at, killed.asked = None, 0
+    predict(killed, tmp_path / "killed", "npz", "trajectory")
+    assert killed.asked == CHUNK + 9  # the first chunk was not asked again
+    names = sorted(
+        path.relative_to(tmp_path / "whole")
+        for path in (tmp_path / "whole").rglob("*")
+    )
+    assert len(names) > 70
+    for name in names:
+        assert (tmp_path / "killed" / name).exists()
+        if name.suffix in (".txt", ".tum"):
+            ours = (tmp_path / "killed" / name).read_bytes()
+            assert ours == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_batches_of_any_size_give_the_same(tmp_path):
+    for size in (1, 5, CHUNK):
+        drive = Drive(CHUNK + 3)
+        predict(drive, tmp_path / str(size), "trajectory", batch_size=size)
+        kitti = read_trajectory(tmp_path / str(size) / "trajectory.txt")
+        np.testing.assert_allclose(kitti.poses, drive.poses, atol=1e-9)
+
+
+def test_what_was_written_is_not_written_again(tmp_path):
+    predict(Drive(), tmp_path / "out", "video")
+    before = (tmp_path / "out" / "depth.mp4").stat().st_mtime_ns
+    predict(Drive(), tmp_path / "out", "video", "npz")
+    assert (tmp_path / "out" / "depth.mp4").stat().st_mtime_ns == before
+    assert len(list((tmp_path / "out" / "depth_npz").iterdir())) == 6
+
+
+def test_nothing_unfinished_stays(tmp_path):
+    predict(Drive(), tmp_path / "out", "video", "png", "trajectory")
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left == {
+        "predict.json",
+        "depth.mp4",
+        "depth_png",
+        "trajectory.txt",
+        "trajectory.tum",
+        "trajectory.png",
+    }
+
+
+@pytest.mark.parametrize("what", ["depth", "motion"])
+def test_nan_is_one_line_that_names_the_frame(tmp_path, what):
+    drive = Drive()
+    drive.spoil = (4, what)
+    with pytest.raises(ValueError, match=rf"000004: the predicted {what}"):
+        predict(drive, tmp_path / "out", "npz")
+
+
+def test_footage_without_frames_is_refused(tmp_path):
+    drive = Drive()
+    drive.images = []
+    with pytest.raises(ValueError, match="holds no frames"):
+        predict(drive, tmp_path / "out", "npz")
+
+
+def test_output_of_another_job_is_refused(tmp_path):
+    job.claim(tmp_path / "out", {"run": "a", "footage": "b"})
+    job.claim(tmp_path / "out", {"run": "a", "footage": "b"})
+    (tmp_path / "out" / "depth.mp4").touch()
+    with pytest.raises(ValueError, match="another job: run differ"):
+        job.claim(tmp_path / "out", {"run": "c", "footage": "b"})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="already exists"):
+        job.claim(tmp_path / "mine", {"run": "a"})
+
+
+def test_job_that_wrote_nothing_makes_room_for_another(tmp_path):
+    drive = Drive(CHUNK + 5)
+    drive.fail_at = CHUNK + 1
+    with pytest.raises(KeyboardInterrupt):
+        predict(drive, tmp_path / "out", "trajectory")
+    assert (tmp_path / "out" / ".predictions").is_dir()
+    job.claim(tmp_path / "out", {"of": "another test"})
+    assert not (tmp_path / "out" / ".predictions").exists()
+    described = json.loads((tmp_path / "out" / "predict.json").read_text())
+    assert described["job"] == {"of": "another test"}
+
+
+def test_frames_of_one_name_are_refused(tmp_path):
+    drive = Drive()
+    source = drive.source()
+    twice = [*source.frames(), *source.frames()]
+    object.__setattr__(source, "frames", lambda: iter(twice))
+    with pytest.raises(ValueError, match="two pictures are called 000000"):
+        job.predict_sources(
+            [source], drive.predictor, tmp_path / "out", PredictConfig()
+        )
+
+
+def test_several_scenes_get_a_folder_each(tmp_path):
+    drive = Drive()
+    job.claim(tmp_path, {})
+    job.predict_sources(
+        [drive.source("a"), drive.source("day/b")],
+        drive.predictor,
+        tmp_path,
+        PredictConfig(write=("trajectory",)),
+    )
+    assert (tmp_path / "a" / "trajectory.txt").is_file()
+    assert (tmp_path / "day_b" / "trajectory.txt").is_file()
