@@ -282,39 +282,43 @@ class Export:
                 scenes=() if self.calibration_data else run.scenes,
             )
             calibration = data.spread_images(scenes, 100)
-        metadata = {"training_data": data.short_name(run.training_data)}
-        scale = runs.read_scale(run)
-        if scale:
-            metadata["scale"] = scale.to_dict()
-        if run.config.model.learn_focal_length != "off":
-            metadata["cameras"] = runs.read_cameras(run)
         path = export.export_tflite(
             runs.load_model(run).depth_net,
             self.out / name,
             run.config.data.image_size,
             quantize=self.quantize,
             calibration=calibration,
-            metadata=metadata,
+            metadata=_export_metadata(run),
         )
         sys.stdout.write(f"{path} ({path.stat().st_size / 1e6:.1f} MB)\n")
 
     def _write_saved_model(self, run: Run) -> None:
-        from scdepth_tf import data, export, runs
+        from scdepth_tf import export, runs
 
         check_can_make(self.out, "saved_model.pb" if self.overwrite else None)
-        metadata = {"training_data": data.short_name(run.training_data)}
-        if run.config.model.learn_focal_length != "off":
-            metadata["cameras"] = runs.read_cameras(run)
         path = export.export_saved_model(
             runs.load_model(run),
             self.out,
             run.config.data.image_size,
-            metadata=metadata,
+            metadata=_export_metadata(run),
             overwrite=self.overwrite,
         )
         files = [file for file in path.rglob("*") if file.is_file()]
         megabytes = sum(file.stat().st_size for file in files) / 1e6
         sys.stdout.write(f"{path} ({megabytes:.1f} MB)\n")
+
+
+def _export_metadata(run: Run) -> dict[str, object]:
+    """What an export passes on of a run."""
+    from scdepth_tf import data, runs
+
+    metadata = {"training_data": data.short_name(run.training_data)}
+    scale = runs.read_scale(run)
+    if scale:
+        metadata["scale"] = scale.to_dict()
+    if run.config.model.learn_focal_length != "off":
+        metadata["cameras"] = runs.read_cameras(run)
+    return metadata
 
 
 def main(arguments: list[str] | None = None) -> int:
