@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from scdepth_tf.cli_calibrate import Calibrate
 from scdepth_tf.cli_evaluate import Evaluate
 from scdepth_tf.cli_web import View, Web
 from scdepth_tf.config import (
@@ -304,17 +305,15 @@ class Export:
             sys.stdout.write(f"{line}\n")
 
     def _write_saved_model(self, run: Run) -> None:
-        from scdepth_tf import data, export, runs
+        from scdepth_tf import export, runs
+        from scdepth_tf.deploy import export_metadata
 
         check_can_make(self.out, "saved_model.pb" if self.overwrite else None)
-        metadata = {"training_data": data.short_name(run.training_data)}
-        if run.config.model.learn_focal_length != "off":
-            metadata["cameras"] = runs.read_cameras(run)
         path = export.export_saved_model(
             runs.load_model(run),
             self.out,
             run.config.data.image_size,
-            metadata=metadata,
+            metadata=export_metadata(run),
             overwrite=self.overwrite,
         )
         files = [file for file in path.rglob("*") if file.is_file()]
@@ -348,7 +347,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(
     arguments: list[str],
-) -> Demo | Prepare | Train | Evaluate | Predict | Import | Export | Web | View:
+) -> (
+    Demo
+    | Prepare
+    | Train
+    | Evaluate
+    | Calibrate
+    | Predict
+    | Import
+    | Export
+    | Web
+    | View
+):
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -361,6 +371,7 @@ def _parse(
         | Annotated[Prepare, tyro.conf.subcommand("prepare")]
         | Annotated[Train, train]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
         | Annotated[Import, tyro.conf.subcommand("import")]
         | Annotated[Export, tyro.conf.subcommand("export")]

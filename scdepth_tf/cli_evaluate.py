@@ -124,7 +124,14 @@ class Depth(_Evaluation):
         if self.flip:
             sys.stdout.write("Each image averaged with its mirror image.\n")
         report = _evaluate_depth(
-            run, model, scenes, protocol, only, self.flip, watch
+            run,
+            model,
+            scenes,
+            protocol,
+            only,
+            self.flip,
+            watch,
+            _known_scale(run, self.weights),
         )
         sys.stdout.write(report.table())
         if self.json:
@@ -202,6 +209,13 @@ class Odometry:
     """Those of the best epoch, which was chosen on the validation scenes of
     the run, or those of the last."""
 
+    refine: bool = False
+    """Also refine the trajectories of a run by its depth, and show both."""
+
+    velocity_change: float = 0.005
+    """With refine: how much the camera's velocity changes from a frame to the
+    next, as a share of the usual step: 0.005 on a vehicle, 0.3 in a hand."""
+
     lengths: tuple[float, ...] = ()
     """Metres of the segments of t_err and r_err; KITTI's 100 to 800 by
     default."""
@@ -224,12 +238,15 @@ class Odometry:
 
         if self.plot:
             plots.check_format(self.plot)
-        trajectories = (
-            self._files() if self.estimate.is_file() else self._predicted()
-        )
-        report = evaluate.evaluate_odometry(
-            trajectories, self.lengths or KITTI_LENGTHS
-        )
+        lengths = self.lengths or KITTI_LENGTHS
+        if self.estimate.is_file():
+            trajectories = self._files()
+        else:
+            trajectories, unrefined = self._predicted()
+            if self.refine:
+                report = evaluate.evaluate_odometry(unrefined, lengths)
+                sys.stdout.write(f"{report.table()}\nRefined:\n")
+        report = evaluate.evaluate_odometry(trajectories, lengths)
         sys.stdout.write(report.table())
         if self.json:
             report.write_json(self.json)
@@ -252,25 +269,39 @@ class Odometry:
         )
         return {self.estimate.stem: pair}
 
-    def _predicted(self) -> dict:
-        from scdepth_tf import evaluate, predict
+    def _predicted(self) -> tuple[dict, dict]:
+        """Trajectories, and what they were before they were refined."""
+        from scdepth_tf import alignment, evaluate, predict
 
         run, model, scenes = _Evaluation(
             self.estimate, self.truth, self.split, self.scenes, self.weights
         ).open()
-        motion = predict.motion_predictor(model, run.config.data.image_size)
+        size = run.config.data.image_size
+        motion = predict.motion_predictor(model, size)
+        depth = predict.depth_predictor(model, size)
         parts = [
             part
             for scene in scenes
             if scene.poses is not None
             for part in evaluate.contiguous_parts(scene)
         ]
-        trajectories = {}
+        metres_per_unit = _known_scale(run, self.weights)
+        trajectories, unrefined = {}, {}
         for part in parts:
             with _progress(part.name) as progress:
                 estimate = evaluate.predict_trajectory(motion, part, progress)
-            trajectories[part.name] = part.poses, estimate
-        return trajectories
+            refined = estimate
+            if self.refine:
+                frames = alignment.scene_frames(part, depth)
+                with _progress(f"refining {part.name}") as progress:
+                    refined = alignment.refine(
+                        frames, estimate, self.velocity_change, progress
+                    )
+            for path, kept in ((estimate, unrefined), (refined, trajectories)):
+                scaled = path.copy()
+                scaled[:, :3, 3] *= metres_per_unit or 1.0
+                kept[part.name] = part.poses, scaled
+        return trajectories, unrefined
 
 
 @dataclasses.dataclass(frozen=True)
@@ -398,6 +429,7 @@ def _evaluate_depth(
     only: list[str] | None = None,
     flip: bool = False,
     watch: Callable | None = None,
+    metres_per_unit: float | None = None,
 ) -> DepthReport:
     from tqdm import tqdm
 
@@ -411,7 +443,21 @@ def _evaluate_depth(
         protocol,
         _baselines(run, protocol),
         watch=watch,
+        metres_per_unit=metres_per_unit,
     )
+
+
+def _known_scale(run: Run, weights: str) -> float | None:
+    """Metres per scene unit, where `scdepth calibrate` has found it for these
+    weights; says so.
+    """
+    from scdepth_tf import runs
+
+    scale = runs.read_scale(run) if weights == "best" else None
+    if scale is None:
+        return None
+    sys.stdout.write(f"In metres by {scale.describe()}.\n")
+    return scale.metres_per_unit
 
 
 def _load_model(run: Run, weights: str) -> SCDepth:

@@ -167,6 +167,53 @@ class DataConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class CalibrateConfig:
+    """What is known in metres. One thing is enough; of several the surest
+    (in the order of this list) gives the scale, and the others check it.
+    """
+
+    depth: bool = False
+    """The data has depth maps (lidar, depth camera)."""
+
+    poses: bool = False
+    """The data has poses (poses.txt, KITTI's oxts)."""
+
+    right: Path | None = None
+    """Folder with the pictures of a second, rectified camera, named as those
+    of the first."""
+
+    baseline: float | None = None
+    """Metres by which that camera is further right (negative: left)."""
+
+    distance: tuple[str, ...] = ()
+    """Lengths between two points that a frame shows:
+    FRAME,x1,y1,x2,y2,METRES, pixels of the file."""
+
+    distances: Path | None = None
+    """The same in a .csv or .json file."""
+
+    track: Path | None = None
+    """.gpx, or .csv with the columns time and either lat and lon or speed
+    (metres a second)."""
+
+    speed: float | None = None
+    """Metres a second, steady."""
+
+    camera_height: float | None = None
+    """Metres of the camera above a flat road."""
+
+    frame_rate: float | None = None
+    """Frames a second, where the data has no times."""
+
+    first_frame_at: str | None = None
+    """When the first frame was taken, by the track's clock: seconds or ISO
+    8601. By default the data's own time, else the track's first."""
+
+    frames: int = 200
+    """Ask at most so many frames, evenly spread, for depth."""
+
+
+@dataclasses.dataclass(frozen=True)
 class PrepareConfig:
     """How own footage becomes training data.
 

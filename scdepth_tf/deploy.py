@@ -91,11 +91,6 @@ def export_run(
                 "verifying needs a scene of two frames or more, and there is"
                 " none; give --calibration-data FOLDER, or --no-verify"
             )
-    metadata: dict[str, Any] = {
-        "training_data": data.short_name(run.training_data)
-    }
-    if run.config.model.learn_focal_length != "off":
-        metadata["cameras"] = runs.read_cameras(run)
 
     def calibration() -> Iterator[np.ndarray | tuple[np.ndarray, ...]]:
         if net == "pose":
@@ -109,7 +104,7 @@ def export_run(
         schemes,
         calibration=calibration if needs else None,
         samples=samples,
-        metadata=metadata,
+        metadata=export_metadata(run),
         interface=interface,
         overwrite=overwrite,
     )
@@ -117,6 +112,21 @@ def export_run(
     if verify:
         lines.append(f"look at {out / f'{net}_report.html'}")
     return lines
+
+
+def export_metadata(run: runs.Run) -> dict[str, Any]:
+    """What every export passes on of a run: its data, the metres of a scene
+    unit where `scdepth calibrate` found them, learnt focal lengths.
+    """
+    metadata: dict[str, Any] = {
+        "training_data": data.short_name(run.training_data)
+    }
+    scale = runs.read_scale(run)
+    if scale:
+        metadata["scale"] = scale.to_dict()
+    if run.config.model.learn_focal_length != "off":
+        metadata["cameras"] = runs.read_cameras(run)
+    return metadata
 
 
 def _scenes(

@@ -45,6 +45,8 @@ class DepthPredictor:
     Attributes:
         metadata: what the file says about itself.
         image_size: height and width the network works at.
+        metres_per_unit: what a scene unit is (`scdepth calibrate`); None
+            where the file does not know, and depth stays in scene units.
 
     Raises:
         FileNotFoundError: no such file.
@@ -61,6 +63,9 @@ class DepthPredictor:
                 " depth network"
             )
         self.image_size: tuple[int, int] = tuple(self.metadata["input"]["size"])
+        self.metres_per_unit: float | None = self.metadata.get("scale", {}).get(
+            "metres_per_unit"
+        )
         interpreter = _runtime().Interpreter(
             model_path=str(path), num_threads=num_threads
         )
@@ -81,8 +86,9 @@ class DepthPredictor:
                 near and a far surface that is what a pixel in between sees.
 
         Returns:
-            [h, w] float32 depth > 0 in scene units (one unknown scale for
-            all images of a model).
+            [h, w] float32 depth > 0: metres where the file knows the scale
+            (see `metres_per_unit`), else scene units, one unknown scale for
+            all images of a model.
 
         Raises:
             ValueError: the image is not uint8 [H, W, 3].
@@ -91,7 +97,7 @@ class DepthPredictor:
         disparity = self._disparity(self._logits(image))
         if resize_to_image:
             disparity = resize(disparity, image.shape[:2])
-        return 1.0 / disparity[..., 0]
+        return np.float32(self.metres_per_unit or 1.0) / disparity[..., 0]
 
     def _logits(self, image: np.ndarray) -> np.ndarray:
         pixels = prepare(image, self.image_size)

@@ -4,7 +4,8 @@ config.json         the networks, the loss and the image size; all choices of
                     the training where they are known
 model.weights.h5    the weights of both networks
 README.md           model card
-SHA256SUMS          of the other files, as `sha256sum -c SHA256SUMS` reads it
+scale.json          metres per scene unit, where `scdepth calibrate` found it
+SHA256SUMS          of the first three, as `sha256sum -c SHA256SUMS` reads it
 
 Whatever takes a run directory takes a preset, too.
 """
@@ -23,6 +24,7 @@ from scdepth_tf.files import write_whole
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 CARD = "README.md"
+SCALE = "scale.json"
 CHECKSUMS = "SHA256SUMS"
 
 _FILES = (CONFIG, WEIGHTS, CARD)
@@ -61,7 +63,7 @@ def check_files(folder: str | Path) -> None:
         path = folder / name
         if not path.is_file():
             raise ValueError(f"{path} is missing; copy the whole preset again")
-        digest = _sha256(path)
+        digest = sha256(path)
         if digest != expected.get(name):
             raise ValueError(
                 f"{path} is damaged or was changed: its SHA-256 is "
@@ -120,7 +122,7 @@ def write_preset(
     save_weights(unfinished / WEIGHTS)
     write_whole(
         unfinished / CHECKSUMS,
-        "".join(f"{_sha256(unfinished / name)} *{name}\n" for name in _FILES),
+        "".join(f"{sha256(unfinished / name)} *{name}\n" for name in _FILES),
     )
     unfinished.replace(folder)
     return folder
@@ -138,7 +140,8 @@ def _read_checksums(path: Path) -> dict[str, str]:
     }
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -6,6 +6,7 @@ history.csv         one line per epoch; epoch 0 is before the first step
 tensorboard/        curves and pictures
 resume/             snapshots from which the same command goes on
 cameras.json        focal lengths, only where they are learnt
+scale.json          metres per scene unit, only after `scdepth calibrate`
 model.weights.h5    weights after the last epoch
 best.weights.h5     weights of the best epoch, the one before training included
 
@@ -18,6 +19,7 @@ import csv
 import dataclasses
 import io
 import json
+import logging
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,6 +32,7 @@ import numpy as np
 from scdepth_tf import data, presets
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
 from scdepth_tf.files import write_whole
+from scdepth_tf.metres import Scale
 
 if TYPE_CHECKING:
     from scdepth_tf.data import Camera, Scene
@@ -43,7 +46,9 @@ TENSORBOARD = "tensorboard"
 CAMERAS = "cameras.json"
 LAST_WEIGHTS = "model.weights.h5"
 BEST_WEIGHTS = "best.weights.h5"
+SCALE = presets.SCALE
 
+_log = logging.getLogger(__name__)
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scdepth-tf")
 
 
@@ -276,12 +281,19 @@ def write_preset(run: Run, folder: str | Path) -> Path:
         FileNotFoundError: the run has no weights yet.
         ValueError: the folder exists or cannot be written.
     """
-    return load_model(run).save_to_preset(
+    written = load_model(run).save_to_preset(
         folder,
         trained_on=data.short_name(run.training_data),
         training=run.config,
         metrics=_best_metrics(run),
     )
+    if read_scale(run):
+        preset = open_run(written)
+        described = json.loads((run.folder / SCALE).read_text(encoding="utf-8"))
+        # The same weights, in another file.
+        described["weights"] = presets.sha256(weights_path(preset))
+        _write_json(written / SCALE, described)
+    return written
 
 
 def _best_metrics(run: Run) -> dict[str, float]:
@@ -405,6 +417,70 @@ def learned_intrinsics(run: Run, scene: Scene) -> np.ndarray:
         ):
             return np.array(camera["best"])
     return scene.intrinsics
+
+
+def write_scale(
+    run: Run,
+    scale: Scale,
+    calibrated_on: str,
+    checks: Sequence[Scale] = (),
+) -> Path:
+    """Remember how many metres a scene unit is, for the best weights.
+
+    Args:
+        run: that has weights.
+        scale: of its depth.
+        calibrated_on: the data.
+        checks: what other ways to find it said.
+
+    Returns:
+        The file.
+
+    Raises:
+        FileNotFoundError: the run has no weights.
+        ValueError: the file cannot be written.
+    """
+    path = run.folder / SCALE
+    content = {
+        "format": 1,
+        **scale.to_dict(),
+        "data": calibrated_on,
+        "checks": [check.to_dict() for check in checks],
+        "weights": presets.sha256(weights_path(run)),
+    }
+    _write_json(path, content)
+    return path
+
+
+def read_scale(run: Run) -> Scale | None:
+    """How many metres a scene unit is, for the best weights.
+
+    Returns:
+        None where `scdepth calibrate` has not found it, or (with a warning)
+        has found it for other weights than those that are there now.
+
+    Raises:
+        ValueError: scale.json is damaged.
+    """
+    path = run.folder / SCALE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        scale = Scale.from_dict(content)
+        weights = content["weights"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); `scdepth calibrate` writes it again"
+        ) from None
+    if weights != presets.sha256(weights_path(run)):
+        _log.warning(
+            "%s was found for other weights than are there now and is left "
+            "out; run scdepth calibrate again",
+            path,
+        )
+        return None
+    return scale
 
 
 def environment() -> dict[str, object]:

@@ -245,3 +245,15 @@ def test_broken_runtime_is_not_called_missing(
 
 def test_description_is_json_on_one_screen(model_file):
     assert len(json.dumps(lite.read_metadata(model_file), indent=1)) < 2000
+
+
+def test_depth_is_in_metres_where_the_file_knows_the_scale(
+    model_file, tmp_path
+):
+    (image,) = frames(1, IMAGE_SIZE)
+    plain = lite.DepthPredictor(model_file)
+    metric_file = shutil.copy(model_file, tmp_path / "metric.tflite")
+    add_metadata(metric_file, scale={"metres_per_unit": 21.5})
+    metric = lite.DepthPredictor(metric_file)
+    assert (plain.metres_per_unit, metric.metres_per_unit) == (None, 21.5)
+    np.testing.assert_allclose(metric(image), 21.5 * plain(image), rtol=1e-6)

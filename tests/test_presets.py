@@ -127,6 +127,17 @@ def test_damaged_checksums_are_refused(preset):
             presets.open_preset(preset)
 
 
+def test_preset_passes_on_the_scale_of_its_run(saved, preset, tmp_path):
+    """The run's weights file and the preset's differ in bytes, not values."""
+    from scdepth_tf.metres import combine
+
+    run, scale = runs.open_run(preset), combine([np.array([21.5])], "poses")
+    runs.write_scale(run, scale, "streets")
+    written = runs.write_preset(run, tmp_path / "passed_on")
+    assert runs.read_scale(runs.open_run(written)) == scale
+    assert runs.read_scale(runs.open_run(saved)) is None
+
+
 def test_what_is_no_preset_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="has no SHA256SUMS"):
         sd.SCDepth.from_preset(tmp_path)

@@ -19,6 +19,26 @@ from scdepth_tf.data import folder, images, kitti
 from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
 
 
+def camera_folders(root: Path) -> dict[str, Path]:
+    """Image folders under `root` by scene name, NN/image_X; nothing where
+    `root` is no KITTI odometry folder.
+    """
+    if not any(
+        (base / "sequences").is_dir() for base in (root, root / "dataset")
+    ):
+        return {}
+    return {
+        f"{sequence}/{camera.name}": camera
+        for sequence, path in sequence_folders(root).items()
+        for camera in sorted(path.glob("image_[0-3]"))
+    }
+
+
+def open_camera(path: Path, name: str) -> Scene:
+    """The scene of an image folder; see `open_sequence`."""
+    return open_sequence(path.parent, int(path.name[-1]), name)
+
+
 def sequence_folders(root: Path) -> dict[str, Path]:
     """Folders of the sequences under `root` by their two digits."""
     for base in (root, root / "dataset"):

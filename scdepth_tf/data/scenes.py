@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from scdepth_tf.data import folder, kitti, tfds
+from scdepth_tf.data import folder, kitti, kitti_odometry, tfds
 from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
 
 Split = Literal["train", "val", "test", "all"]
@@ -28,7 +28,8 @@ def open_scenes(
     validation_fraction: float = 0.1,
     seed: int = 0,
 ) -> list[Scene]:
-    """Opens a KITTI raw root, a folder of scenes or a TFDS dataset.
+    """Opens a KITTI root (raw or odometry), a folder of scenes or a TFDS
+    dataset.
 
     train.txt and val.txt decide the split where they exist; with val.txt
     alone every other scene trains. Without val.txt the recordings are ranked
@@ -40,7 +41,8 @@ def open_scenes(
 
     Args:
         path: the folder, in the layout of `data.folder` or `data.kitti` (one
-            scene or one drive is fine too), or `tfds:NAME` (see `data.tfds`).
+            scene or one drive is fine too) or `data.kitti_odometry`, or
+            `tfds:NAME` (see `data.tfds`).
         split: the side to open, or all scenes but those of a test split; only
             TFDS datasets have one.
         scenes: keep only the scenes with these names or, where no name is
@@ -171,6 +173,9 @@ def _find(
     cameras = kitti.camera_folders(root)
     if cameras:
         return cameras, kitti.open_camera
+    sequences = kitti_odometry.camera_folders(root)
+    if sequences:
+        return sequences, kitti_odometry.open_camera
     scenes = folder.scene_folders(root)
     if not scenes:
         raise ValueError(

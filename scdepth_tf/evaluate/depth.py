@@ -123,6 +123,11 @@ class DepthReport:
     without_truth: tuple[str, ...] = ()
     """Images that no ground truth counts in; they are in no mean."""
 
+    metric_scaled: DepthErrors | None = None
+    """Mean over images, all at the scale that `scdepth calibrate` found
+    without this ground truth: errors of depth in metres. None where it has
+    not; a baseline has none."""
+
     baselines: Mapping[str, DepthReport] = dataclasses.field(
         default_factory=dict
     )
@@ -164,6 +169,11 @@ class DepthReport:
             "all images at one scale, the median of theirs",
             {report.name: report.global_scaled for report in reports},
         )
+        if self.metric_scaled:
+            lines += _block(
+                "in metres, as calibrated: all images at the run's own scale",
+                {self.name: self.metric_scaled},
+            )
         lines += _block(
             "each image at its own least-squares scale",
             {report.name: report.least_squares_scaled for report in reports},
@@ -282,6 +292,7 @@ def evaluate_depth(
     baselines: Mapping[str, Baseline] | None = None,
     name: str = "ours",
     watch: Watch | None = None,
+    metres_per_unit: float | None = None,
 ) -> DepthReport:
     """Compares predicted with true depth, image by image.
 
@@ -300,13 +311,15 @@ def evaluate_depth(
             by the name to print; see `scdepth_tf.metrics.baselines`.
         name: What to call the predictor in tables.
         watch: Sees each image that counts, as it is evaluated.
+        metres_per_unit: The predictor's scale, where it is known; see
+            `runs.read_scale`.
 
     Raises:
         ValueError: There are no samples or none with ground truth, two
             predictors share a name, or an image cannot be evaluated (the
             line names it).
     """
-    with DepthTally(protocol, baselines, name) as tally:
+    with DepthTally(protocol, baselines, name, metres_per_unit) as tally:
         for item in samples:
             sample = Sample(*item)
             if not tally.counts(sample):
@@ -332,6 +345,7 @@ class DepthTally:
         protocol: What counts.
         baselines: As in `evaluate_depth`.
         name: What to call the predictor.
+        metres_per_unit: The predictor's scale, where it is known.
 
     Raises:
         ValueError: The predictor and a baseline share a name.
@@ -342,8 +356,11 @@ class DepthTally:
         protocol: Protocol,
         baselines: Mapping[str, Baseline] | None = None,
         name: str = "ours",
+        metres_per_unit: float | None = None,
     ):
         self._protocol = protocol
+        self._metres_per_unit = metres_per_unit
+        self._metric: list[DepthErrors] = []
         self._baselines = dict(baselines or {})
         self._name = name
         if name in self._baselines:
@@ -437,7 +454,10 @@ class DepthTally:
             for key, images in self._images.items()
         }
         ours = reports.pop(self._name)
-        return dataclasses.replace(ours, baselines=reports)
+        metric = mean_errors(self._metric) if self._metric else None
+        return dataclasses.replace(
+            ours, metric_scaled=metric, baselines=reports
+        )
 
     def _moving(self, sample: Sample) -> np.ndarray | None:
         """Which of the pixels that count move, `[N]` bool."""
@@ -479,8 +499,8 @@ class DepthTally:
         )
 
     def _rescale(self) -> None:
-        """Errors at the median of the images' scales, from the stored
-        depths.
+        """Errors at the median of the images' scales, and at the known one,
+        from the stored depths.
         """
         scales = {
             key: _scale_median(images) for key, images in self._images.items()
@@ -488,6 +508,12 @@ class DepthTally:
         self._store.seek(0)
         for index in range(len(self._images[self._name])):
             truth, *depths = np.load(self._store)
+            if self._metres_per_unit:
+                self._metric.append(
+                    errors_at_scale(
+                        truth, depths[0], self._protocol, self._metres_per_unit
+                    )
+                )
             for key, predicted in zip(scales, depths, strict=True):
                 errors = errors_at_scale(
                     truth, predicted, self._protocol, scales[key]
@@ -541,10 +567,12 @@ def _errors_from(content: Mapping[str, Any]) -> dict[str, DepthErrors | None]:
         "global_scaled",
         "moving",
         "static",
+        "metric_scaled",
     )
     return {
         name: DepthErrors(**content[name]) if content[name] else None
         for name in names
+        if name in content
     }
 
 

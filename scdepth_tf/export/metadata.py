@@ -14,6 +14,8 @@ reader. The keys of format 1:
                   pose: name, order, meaning, unit
     quantization  scheme; where it applies tool, calibration_frames, interface
     network       encoder, decoder, upsampling; pose: encoder
+    scale         only where known: metres_per_unit, and how that was found
+                  (`scdepth calibrate`); depth in metres is that times depth
     ...           what the caller adds: training_data, commit, metrics
 """
 

@@ -85,7 +85,9 @@ def predict(
         functools.partial(runs.learned_intrinsics, run),
     )
     _check(sources, config)
+    scale = runs.read_scale(run) if weights == "best" else None
     job = {
+        "metres_per_unit": scale and scale.metres_per_unit,
         "run": str(Path(run_folder).absolute()),
         "weights": _digest(path),
         "footage": _described(footage),

@@ -409,3 +409,24 @@ def test_report_is_read_back_from_its_json(samples):
 def test_other_json_is_no_report(content):
     with pytest.raises(ValueError, match="scdepth evaluate depth"):
         DepthReport.from_dict(content)
+
+
+def test_depth_in_metres_is_judged_at_the_calibrated_scale(rng):
+    """A tenth too far everywhere is an AbsRel of 0.1, which a scale fitted to
+    the truth hides.
+    """
+    truth = rng.uniform(2, 40, (3, 12, 16)).astype(np.float32)
+    images = np.zeros((3, 12, 16, 3), np.uint8)
+    images[:, 0, 0, 0] = range(3)
+    samples = [(f"s/{i}", images[i], truth[i]) for i in range(3)]
+    report = evaluate_depth(
+        lambda image: truth[image[0, 0, 0]] / 20,
+        samples,
+        GENERIC,
+        metres_per_unit=22.0,
+    )
+    assert report.metric_scaled.abs_rel == pytest.approx(0.1, rel=1e-5)
+    assert report.global_scaled.abs_rel == pytest.approx(0.0, abs=1e-6)
+    assert "in metres, as calibrated" in report.table()
+    content = json.loads(report.to_json())
+    assert DepthReport.from_dict(content).metric_scaled == report.metric_scaled
