@@ -10,10 +10,10 @@ the true ones, so that the column focal_scale of history.csv should go to
     scdepth train streets_wrong --out run_wrong \
         --model.learn-focal-length camera \
         --model.depth-encoder efficientnet_lite0 \
-        --model.pose-encoder efficientnet_lite0 --model.decoder mobile \
+        --model.pose-encoder optical_flow --model.decoder mobile \
         --model.encoder-weights imagenet --data.image-size 64 192 \
-        --batch-size 2 --epochs 20 --steps-per-epoch 100 \
-        --learning-rate 3e-4 --schedule cosine
+        --batch-size 2 --epochs 16 --steps-per-epoch 100 \
+        --loss.smoothness-weight 0.02 --learning-rate 8e-4 --schedule cosine
 """
 
 from __future__ import annotations
