@@ -394,7 +394,6 @@ def _quiet_quantizer() -> Iterator[None]:
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stderr(io.StringIO()),
-        contextlib.redirect_stdout(io.StringIO()),
     ):
         warnings.filterwarnings(
             "ignore", ".*experimental_preserve_all_tensors", UserWarning
