@@ -244,8 +244,6 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # It tells of each collective that it compiles, twice.
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
-    # litert-quantizer's steps.
-    logging.getLogger("absl").setLevel(logging.WARNING)
     # TensorFlow's own start-up chatter, before it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:

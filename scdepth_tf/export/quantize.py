@@ -388,9 +388,13 @@ def _warn_of_float(model: bytes) -> None:
 
 @contextlib.contextmanager
 def _quiet_quantizer() -> Iterator[None]:
-    """Without litert-quantizer's progress bar, which has no switch, and its
-    runtime's warning about the option that litert-quantizer itself sets.
+    """Without litert-quantizer's progress bar, which has no switch, its steps
+    in the log, and its runtime's warning about the option that
+    litert-quantizer itself sets.
     """
+    steps = logging.getLogger("absl")
+    level = steps.level
+    steps.setLevel(logging.WARNING)
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stderr(io.StringIO()),
@@ -398,7 +402,10 @@ def _quiet_quantizer() -> Iterator[None]:
         warnings.filterwarnings(
             "ignore", ".*experimental_preserve_all_tensors", UserWarning
         )
-        yield
+        try:
+            yield
+        finally:
+            steps.setLevel(level)
 
 
 def _quantized(
