@@ -392,9 +392,8 @@ def _quiet_quantizer() -> Iterator[None]:
     in the log, and its runtime's warning about the option that
     litert-quantizer itself sets.
     """
-    steps = logging.getLogger("absl")
-    level = steps.level
-    steps.setLevel(logging.WARNING)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.INFO)  # it logs to the root logger
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stderr(io.StringIO()),
@@ -405,7 +404,7 @@ def _quiet_quantizer() -> Iterator[None]:
         try:
             yield
         finally:
-            steps.setLevel(level)
+            logging.disable(disabled)
 
 
 def _quantized(
