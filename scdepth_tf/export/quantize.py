@@ -388,9 +388,12 @@ def _warn_of_float(model: bytes) -> None:
 
 @contextlib.contextmanager
 def _quiet_quantizer() -> Iterator[None]:
-    """Without litert-quantizer's progress bar, which has no switch, and its
-    runtime's warning about the option that litert-quantizer itself sets.
+    """Without litert-quantizer's progress bar, which has no switch, its steps
+    in the log, and its runtime's warning about the option that
+    litert-quantizer itself sets.
     """
+    disabled = logging.root.manager.disable
+    logging.disable(logging.INFO)  # it logs to the root logger
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stderr(io.StringIO()),
@@ -398,7 +401,10 @@ def _quiet_quantizer() -> Iterator[None]:
         warnings.filterwarnings(
             "ignore", ".*experimental_preserve_all_tensors", UserWarning
         )
-        yield
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
 
 
 def _quantized(

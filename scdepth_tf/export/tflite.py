@@ -99,7 +99,7 @@ def export_tflite(
         write_metadata(
             unfinished, describe(net, image_size, made, metadata or {})
         )
-    _log.info("wrote %s (%s)", path, quantize)
+    _log.info("made %s", Path(path).name)
     return Path(path)
 
 
