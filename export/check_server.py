@@ -26,8 +26,9 @@ def main() -> int:
         sys.stderr.write(__doc__)
         return 2
     model, photo = sys.argv[1], Path(sys.argv[2]).read_bytes()
-    usual = depth_of(model, photo)
-    check_good_requests(model, photo, usual)
+    check_good_requests(model, photo)
+    small = _encoded(np.full((48, 64, 3), 99, np.uint8), "PNG")
+    usual = depth_of(model, small)
     failures = 0
     for name, signature, instances in hostile_requests():
         problem, answer = None, "an answer"
@@ -38,7 +39,7 @@ def main() -> int:
             answer = " ".join(str(error).split())[:110]
             if not answer.startswith("HTTP 4"):
                 problem = "expected a client's error"
-        if not np.allclose(depth_of(model, photo), usual, rtol=1e-5):
+        if not np.allclose(depth_of(model, small), usual, rtol=1e-5):
             problem = "the server gives other depth than before"
         failures += problem is not None
         sys.stdout.write(f"{name:24} {answer}\n")
@@ -48,7 +49,8 @@ def main() -> int:
     return min(failures, 1)
 
 
-def check_good_requests(model: str, photo: bytes, depth: np.ndarray) -> None:
+def check_good_requests(model: str, photo: bytes) -> None:
+    depth = depth_of(model, photo)
     pixels = np.asarray(Image.open(io.BytesIO(photo)).convert("RGB"))
     if depth.shape != pixels.shape[:2]:
         raise SystemExit(f"depth is {depth.shape}, photo {pixels.shape}")
@@ -79,7 +81,6 @@ def hostile_requests() -> Iterator[tuple[str, str, list[Any]]]:
     yield "grey", "serving_default", [np.zeros((64, 64, 1), int).tolist()]
     yield "two sizes", "serving_default", [_black(40, 40), _black(40, 41)]
     yield "fractions", "serving_default", [_black(40, 40, 0.5)]
-    yield "beyond a byte", "serving_default", [_black(40, 40, 256)]
     yield "NaN", "serving_default", [_black(40, 40, float("nan"))]
     yield "text for pixels", "serving_default", ["a photo"]
     yield "33 images", "serving_jpeg", [as_json(jpeg)] * 33

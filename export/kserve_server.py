@@ -29,6 +29,8 @@ class SavedModel(kserve.Model):
         self.ready = True
 
     def predict(self, payload: dict, *_: Any) -> dict[str, list]:
+        if not isinstance(payload, dict):
+            raise InvalidInput("expected JSON, Content-Type: application/json")
         name = payload.get("signature_name", "serving_default")
         try:
             signature = self._loaded.signatures[name]
@@ -37,10 +39,16 @@ class SavedModel(kserve.Model):
         except KeyError as error:
             raise InvalidInput(f"no signature or input {error}") from error
         except tf.errors.OpError as error:
-            raise InvalidInput(error.message) from error
+            raise InvalidInput(_reason(error)) from error
         except (ValueError, TypeError, OverflowError) as error:
             raise InvalidInput(str(error)) from error
         return {"predictions": _rows(answer)}
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """Its sentence, without the places in a graph that nobody has seen."""
+    told = error.message.rpartition("<stack traces unavailable>")[-1]
+    return told.partition("[[")[0].strip()
 
 
 def _columns(
@@ -54,8 +62,20 @@ def _columns(
     for name, spec in specs.items():
         values = [_bytes_or_number(row[name]) for row in instances]
         shape = [0, *([1] * (spec.shape.rank - 1))] if not values else None
-        columns[name] = tf.constant(values, spec.dtype, shape)
+        columns[name] = tf.constant(_in_range(values, spec), spec.dtype, shape)
     return columns
+
+
+def _in_range(values: list[Any], spec: tf.TensorSpec) -> list[Any]:
+    """Refuses integers that TensorFlow would wrap."""
+    if spec.dtype.is_integer and values:
+        numbers = np.asarray(values)
+        if numbers.min() < spec.dtype.min or numbers.max() > spec.dtype.max:
+            raise ValueError(
+                f"expected {spec.name} from {spec.dtype.min} to"
+                f" {spec.dtype.max}, got {numbers.min()} to {numbers.max()}"
+            )
+    return values
 
 
 def _is_row(first: list[Any], specs: dict[str, tf.TensorSpec]) -> bool:
