@@ -135,8 +135,9 @@ def test_predict_makes_a_trajectory_and_a_cloud_and_adds_a_video(
     assert not (out / "depth.mp4").exists()
     assert cli.main([*job, "--write", "video"]) == 0
     assert (out / "depth.mp4").is_file()
-    assert cli.main([*job, "--weights", "last"]) == 1
-    assert "weights differ" in capsys.readouterr().err
+    job[2] = str(folder / "a")
+    assert cli.main(job) == 1
+    assert "footage" in capsys.readouterr().err
 
 
 def test_predict_with_nan_weights_names_the_frame_in_one_line(

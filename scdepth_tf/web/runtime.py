@@ -74,9 +74,8 @@ def find_package(given: str | Path | None = None) -> Path:
 def read_runtime(package: Path, variant: str) -> Runtime:
     """The code and module of one of the `VARIANTS`.
 
-    LiteRT.js is a module of two packages that fetches its files and takes no
-    int8 tensors from JavaScript. Here it becomes one classic script that is
-    handed its files, and int8 the fourth of its types.
+    LiteRT.js is a module of two packages that fetches its files. Here it
+    becomes one classic script that is handed its files.
 
     Raises:
         ValueError: the package is not the one this was written for.
@@ -94,31 +93,14 @@ def read_runtime(package: Path, variant: str) -> Runtime:
         core = read("dist/index.js").decode()
         glue = read(f"wasm/{VARIANTS[variant]}.js").decode()
         wasm = read(f"wasm/{VARIANTS[variant]}.wasm")
-    core = _replace(
-        core, 'import { createWasmLib } from "@litertjs/wasm-utils";\n', ""
-    )
+    core = _replace(core, _IMPORT, "")
     start, exports, _ = core.partition("export {\n")
     if not exports:
         raise ValueError(f"LiteRT.js {VERSION} exports nothing")
-    return Runtime(f"{glue}\n{_replace(start, _UINT8, _UINT8_AND_INT8)}", wasm)
+    return Runtime(f"{glue}\n{start}", wasm)
 
 
-_UINT8 = """\
-  {
-    dtype: "uint8",
-    typedArrayConstructor: Uint8Array,
-    elementType: ElementType.UINT8
-  }
-"""
-
-_UINT8_AND_INT8 = f"""\
-{_UINT8.rstrip()},
-  {{
-    dtype: "int8",
-    typedArrayConstructor: Int8Array,
-    elementType: ElementType.INT8
-  }}
-"""
+_IMPORT = 'import { createWasmLib } from "@litertjs/wasm-utils";\n'
 
 
 def _replace(code: str, old: str, new: str) -> str:

@@ -38,8 +38,7 @@ def package(tmp_path, monkeypatch):
     """A small LiteRT.js of the form that is expected."""
     path = tmp_path / "litertjs.tgz"
     core = (
-        'import { createWasmLib } from "@litertjs/wasm-utils";\n'
-        f"var DATATYPES = [\n{runtime._UINT8}];\nexport {{\n  loadLiteRt\n}};\n"
+        f"{runtime._IMPORT}var DATATYPES = [];\nexport {{\n  loadLiteRt\n}};\n"
     )
     contents = {"dist/index.js": core.encode()}
     for name in runtime.VARIANTS.values():
@@ -138,7 +137,7 @@ def test_another_runtime_is_refused_by_its_checksum(model, package, tmp_path):
 
 
 def test_a_runtime_of_another_form_is_refused(package, monkeypatch):
-    monkeypatch.setattr(runtime, "_UINT8", "something else\n")
+    monkeypatch.setattr(runtime, "_IMPORT", "something else\n")
     with pytest.raises(ValueError, match="0 times, expected once"):
         runtime.read_runtime(package, "relaxed")
 

@@ -105,16 +105,16 @@ function pixelsOf(bitmap) {
   return context.getImageData(0, 0, width, height);
 }
 
-// [0, 255] -> what the input tensor holds: [0, 1], or codes of int8.
+// [0, 255] -> what the input tensor holds: [0, 1], or the bytes of int8 files.
 function encode(image, quantization) {
   if (!quantization) return image.map((value) => value / 255);
   const { scale, zeroPoint } = quantization;
-  const codes = new Int8Array(image.length);
+  const codes = new Uint8Array(image.length);
   for (let i = 0; i < codes.length; i++) {
     // Adding 1.5 · 2^23 in float32 rounds half to even, as NumPy does.
     const steps = Math.fround(Math.fround(image[i] / 255) / scale);
     const rounded = Math.fround(steps + 12582912) - 12582912;
-    codes[i] = Math.min(Math.max(rounded + zeroPoint, -128), 127);
+    codes[i] = Math.min(Math.max(rounded + zeroPoint, 0), 255);
   }
   return codes;
 }
