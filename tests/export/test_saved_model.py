@@ -29,7 +29,6 @@ from scdepth_tf.export.saved_model import (
 from tests.export.conftest import IMAGE_SIZE
 from tests.small_depth_net import frames, spread_logits
 
-
 slow = pytest.mark.skipif(
     not os.environ.get("SCDEPTH_SLOW_TESTS"), reason="SCDEPTH_SLOW_TESTS unset"
 )
