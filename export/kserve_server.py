@@ -68,8 +68,8 @@ def _columns(
 
 def _in_range(values: list[Any], spec: tf.TensorSpec) -> list[Any]:
     """Refuses integers that TensorFlow would wrap."""
-    if spec.dtype.is_integer and values:
-        numbers = np.asarray(values)
+    numbers = np.asarray(values)
+    if spec.dtype.is_integer and numbers.dtype.kind == "i" and numbers.size:
         if numbers.min() < spec.dtype.min or numbers.max() > spec.dtype.max:
             raise ValueError(
                 f"expected {spec.name} from {spec.dtype.min} to"

@@ -2,11 +2,14 @@
 
 import io
 import json
+import os
+import re
 import struct
 import subprocess
 import sys
 import textwrap
 import zlib
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -26,6 +29,10 @@ from scdepth_tf.export.saved_model import (
 from tests.export.conftest import IMAGE_SIZE
 from tests.small_depth_net import frames, spread_logits
 
+slow = pytest.mark.skipif(
+    not os.environ.get("SCDEPTH_SLOW_TESTS"), reason="SCDEPTH_SLOW_TESTS unset"
+)
+
 
 @pytest.fixture(scope="module")
 def model(depth_net):
@@ -40,13 +47,14 @@ def model(depth_net):
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     """Made as a user makes it, of a preset."""
-    folder = tmp_path_factory.mktemp("saved")
+    folder = tmp_path_factory.mktemp("server")
     model.save_to_preset(
         folder / "preset", image_size=IMAGE_SIZE, trained_on="blocks"
     )
     command = ["export", str(folder / "preset"), "--format", "savedmodel"]
-    assert cli.main([*command, "--out", str(folder / "depth" / "1")]) == 0
-    return folder / "depth" / "1"
+    path = folder / "models" / "depth" / "1"
+    assert cli.main([*command, "--out", str(path)]) == 0
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -339,10 +347,31 @@ def test_openvino_reads_it_and_finds_the_same_depth(folder, serve):
             np.testing.assert_allclose(answer[name], expected[name], rtol=1e-3)
 
 
-def test_default_networks_serve_the_keras_models_numbers_too(tmp_path):
-    """ResNet-18 with reflection padding and ELU, both networks."""
+@pytest.mark.parametrize(
+    ("depth_encoder", "decoder", "upsampling", "pose_encoder"),
+    [
+        ("resnet18", "reference", "nearest", "optical_flow"),
+        pytest.param(
+            "resnet50", "reference", "bilinear", "resnet18", marks=slow
+        ),
+        pytest.param("resnet18", "mobile", None, "resnet50", marks=slow),
+        pytest.param(
+            "efficientnet_lite0",
+            "reference",
+            None,
+            "efficientnet_lite0",
+            marks=slow,
+        ),
+    ],
+)
+def test_all_networks_serve_the_keras_models_numbers(
+    tmp_path, depth_encoder, decoder, upsampling, pose_encoder
+):
     keras.utils.set_random_seed(0)
-    model = sd.SCDepth(sd.DepthNet("resnet18"), sd.PoseNet("resnet18"))
+    model = sd.SCDepth(
+        sd.DepthNet(depth_encoder, decoder, upsampling),
+        sd.PoseNet(pose_encoder),
+    )
     images = np.stack(list(frames(2, (75, 101), seed=9)))
     seen = seen_by_networks(images)
     spread_logits(model.depth_net.network, seen)
@@ -355,15 +384,28 @@ def test_default_networks_serve_the_keras_models_numbers_too(tmp_path):
     np.testing.assert_allclose(
         signatures["pose"](**pair)["source_from_target"],
         model.source_from_target(seen, seen[::-1]),
-        atol=1e-6,
+        atol=1e-5,
     )
+
+
+def test_python_of_the_readme_runs(folder, model, monkeypatch):
+    """The export as far as the refusal of what exists, the rest to its end."""
+    monkeypatch.chdir(folder.parents[2])
+    readme = Path(__file__).parents[2] / "export" / "README.md"
+    _, text = readme.read_text().split("# Depth on a server")
+    export, use = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    with pytest.raises(ValueError, match="models/depth/1 exists"):
+        exec(export, {"model": model})
+    names = {"images": np.stack(list(frames(2, (50, 60))))}
+    exec(use, names)
+    assert names["depth"].shape == (2, 50, 60, 1)
 
 
 # === The folder ===
 
 
 def test_what_exists_is_refused_before_any_work(folder, tmp_path, capsys):
-    command = ["export", str(folder.parents[1] / "preset")]
+    command = ["export", str(folder.parents[2] / "preset")]
     command += ["--format", "savedmodel", "--out"]
     (tmp_path / "file").write_text("")
     (tmp_path / "mine").mkdir()
