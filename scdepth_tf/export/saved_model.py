@@ -95,8 +95,10 @@ def export_saved_model(
                     server, str(unfinished), signatures=server.signatures()
                 )
         except tf.errors.OpError as error:
+            # "{{node}} its path; No space left on device [Op:SaveV2]"
+            reason = error.message.splitlines()[0].rpartition("; ")[2]
             raise ValueError(
-                f"cannot write {path}: {error.message.splitlines()[0]}; is "
+                f"cannot write {path}: {reason.partition(' [Op:')[0]}; is "
                 "there room on the disk?"
             ) from error
         write_whole(unfinished / METADATA_FILE, description)
