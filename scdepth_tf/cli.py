@@ -312,7 +312,7 @@ class Export:
         path = export.export_saved_model(
             runs.load_model(run),
             self.out,
-            run.config.data.image_size,
+            self.image_size or run.config.data.image_size,
             metadata=export_metadata(run),
             overwrite=self.overwrite,
         )
