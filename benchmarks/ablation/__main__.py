@@ -1,0 +1,111 @@
+r"""Train every variant with several seeds, measure all, write the table.
+
+    python -m benchmarks.ablation ../shared/data/streets --out ablation
+
+One process for each run, `--jobs` at once. May be stopped and started again at
+any moment: trainings go on where they were, finished ones stay.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import tyro
+
+from benchmarks.ablation import table
+from scdepth_tf.config import TrainConfig
+
+_HERE = Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Ablation:
+    """The ablation of the paper's parts on scenes with exact ground truth."""
+
+    data: tyro.conf.Positional[Path]
+    """Scenes with depth, poses, instance masks, train.txt and val.txt."""
+
+    out: Path
+    """Folder for runs, figures, table and plot."""
+
+    seeds: int = 3
+    jobs: int = 2
+    """Trainings at once, with one thread each if more than one."""
+
+    variants: tuple[str, ...] = ()
+    """Names of variants.json; all by default."""
+
+    def run(self) -> None:
+        """Train, measure, write."""
+        variants = json.loads((_HERE / "variants.json").read_text())
+        names = self.variants or tuple(variants)
+        configs = {name: _config(variants[name]) for name in names}
+        # All variants with the first seed come first: an early look.
+        work = list(itertools.product(range(self.seeds), names))
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            jobs = [
+                pool.submit(self._train_and_measure, configs[name], name, seed)
+                for seed, name in work
+            ]
+            for job in concurrent.futures.as_completed(jobs):
+                job.result()
+                table.write(self.out, variants)
+
+    def _train_and_measure(
+        self, config: TrainConfig, name: str, seed: int
+    ) -> None:
+        run = self.out / "runs" / f"{table.slug(name)}-{seed}"
+        figures = self.out / "figures" / f"{table.slug(name)}-{seed}.json"
+        if figures.exists():
+            return
+        figures.parent.mkdir(parents=True, exist_ok=True)
+        run.parent.mkdir(parents=True, exist_ok=True)
+        choices = run.with_suffix(".json")
+        seeded = dataclasses.replace(config, seed=seed)
+        choices.write_text(json.dumps(seeded.to_dict(), indent=1))
+        with run.with_suffix(".log").open("ab") as log:
+            _call(
+                log,
+                self.jobs,
+                *("scdepth_tf", "train", str(self.data), "--out", str(run)),
+                *("--config", str(choices), "--no-tensorboard"),
+            )
+            _call(
+                log,
+                self.jobs,
+                *("benchmarks.ablation.measure", str(run)),
+                *(str(self.data), str(figures)),
+            )
+
+
+def _config(variant: dict) -> TrainConfig:
+    base = TrainConfig.from_dict(json.loads((_HERE / "base.json").read_text()))
+    changes = {key: value for key, value in variant.items() if key != "what"}
+    return TrainConfig.from_dict(changes, base)
+
+
+def _call(log, jobs: int, *arguments: str) -> None:
+    environment = dict(os.environ)
+    if jobs > 1:
+        environment |= {
+            "OMP_NUM_THREADS": "1",
+            "TF_NUM_INTRAOP_THREADS": "1",
+            "TF_NUM_INTEROP_THREADS": "1",
+        }
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(
+        command, env=environment, stdout=log, stderr=subprocess.STDOUT
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed; see {log.name}")
+
+
+if __name__ == "__main__":
+    tyro.cli(Ablation, description=__doc__).run()
