@@ -1,6 +1,7 @@
 """Folders of frames: the layout of the published pre-processed sets.
 
-    DATA/train.txt, DATA/val.txt    optional: scene names, one a line
+    DATA/train.txt, val.txt         optional: scene names, one a line
+    DATA/test.txt                   optional: scenes for evaluation alone
     DATA/SCENE/*.jpg or *.png       frames, in the natural order of their names
     DATA/SCENE/cam.txt              3x3 intrinsic matrix in pixels
     DATA/SCENE/depth/               optional: FRAME.npz, .npy or 16-bit .png
@@ -33,7 +34,7 @@ def scene_folders(root: Path) -> dict[str, Path]:
         return {root.absolute().name: root}
     listed = [
         name
-        for file in ("train.txt", "val.txt")
+        for file in ("train.txt", "val.txt", "test.txt")
         for name in read_list(root / file) or ()
     ]
     found = [
@@ -50,8 +51,8 @@ def scene_folders(root: Path) -> dict[str, Path]:
 
 
 def read_list(path: Path) -> tuple[str, ...] | None:
-    """Scene names of a train.txt or val.txt, or None where there is no such
-    file. Blank lines, CRLF and a missing last newline are fine.
+    """Scene names of a train.txt, val.txt or test.txt, or None where there is
+    no such file. Blank lines, CRLF and a missing last newline are fine.
 
     Raises:
         FileNotFoundError: the list names a folder that does not exist.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -43,8 +44,8 @@ def open_scenes(
         path: the folder, in the layout of `data.folder` or `data.kitti` (one
             scene or one drive is fine too) or `data.kitti_odometry`, or
             `tfds:NAME` (see `data.tfds`).
-        split: the side to open, or all scenes but those of a test split; only
-            TFDS datasets have one.
+        split: the side to open, or all scenes but those of a test split, which
+            TFDS datasets and folders with a test.txt have.
         scenes: keep only the scenes with these names or, where no name is
             equal, those whose name contains the pattern ("0023",
             "drive_00*/image_02").
@@ -123,15 +124,9 @@ def _open_in_folder(
             "give a folder of scenes, a KITTI raw "
             "root or tfds:NAME"
         )
-    if split == "test":
-        raise ValueError(
-            f"{root}: a folder has no test split; give train, val or all"
-        )
     folders, open_folder = _find(root)
     names = _matching(tuple(folders), patterns, str(root))
-    only_recording = False
-    if split != "all":
-        names, only_recording = _side(root, names, split, hold_out)
+    names, only_recording = _side(root, names, split, hold_out)
     return [open_folder(folders[name], name) for name in names], only_recording
 
 
@@ -214,24 +209,43 @@ def _side(
     """Names on one side of the split, and whether they are one recording that
     is still to be split in time.
     """
-    train = folder.read_list(root / "train.txt")
-    val = folder.read_list(root / "val.txt")
-    for name in set(train or ()) & set(val or ()):
+    lists = {
+        side: folder.read_list(root / f"{side}.txt")
+        for side in ("train", "val", "test")
+    }
+    for one, other in itertools.combinations(lists, 2):
+        for name in set(lists[one] or ()) & set(lists[other] or ()):
+            raise ValueError(
+                f"{root / other}.txt: the scene {name} is in {one}.txt too; "
+                "delete one of the lines"
+            )
+    if split == "test" and lists["test"] is None:
         raise ValueError(
-            f"{root / 'val.txt'}: the scene {name} is in train.txt too; delete "
-            "one of the lines"
+            f"{root}: has no test split; name its scenes in test.txt, or give "
+            "train, val or all"
         )
+    test = lists["test"] or ()
+    names = tuple(name for name in names if (name in test) == (split == "test"))
+    if split in ("all", "test"):
+        return _not_empty(names, root, split), False
+    train, val = lists["train"], lists["val"]
     if train is not None:
         names = tuple(name for name in names if name in {*train, *(val or ())})
     if val is None:
-        return hold_out(names, split)
+        return hold_out(_not_empty(names, root, split), split)
     side = tuple(name for name in names if (name in val) == (split == "val"))
-    if not side:
+    return _not_empty(side, root, split), False
+
+
+def _not_empty(
+    names: tuple[str, ...], root: Path, split: Split
+) -> tuple[str, ...]:
+    if not names:
         raise ValueError(
-            f"{root}: no scene is left for {split}; check train.txt, val.txt "
-            "and the chosen scenes"
+            f"{root}: no scene is left for {split}; check train.txt, val.txt, "
+            "test.txt and the chosen scenes"
         )
-    return side, False
+    return names
 
 
 def _hold_out(

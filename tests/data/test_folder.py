@@ -59,6 +59,22 @@ def test_val_list_alone_leaves_the_rest_for_training(make_scene):
     assert names(open_scenes(data, "val")) == ["b"]
 
 
+def test_test_scenes_are_opened_by_nothing_else(make_scene):
+    for name in ("a", "b", "c", "d"):
+        data = make_scene(name).parent
+    (data / "test.txt").write_text("b\n")
+    assert names(open_scenes(data, "test")) == ["b"]
+    assert names(open_scenes(data, "all")) == ["a", "c", "d"]
+    train, val = (names(open_scenes(data, side)) for side in ("train", "val"))
+    assert sorted(train + val) == ["a", "c", "d"]
+
+
+def test_without_a_test_list_there_is_no_test_split(make_scene):
+    data = make_scene("a").parent
+    with pytest.raises(ValueError, match=r"no test split.*test\.txt"):
+        open_scenes(data, "test")
+
+
 def test_train_list_alone_is_split_further(make_scene):
     for name in ("a", "b", "c", "d"):
         data = make_scene(name).parent
