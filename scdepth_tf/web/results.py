@@ -28,7 +28,7 @@ _TRAJECTORY = "trajectory.txt"
 _TIMES = "trajectory.tum"
 _CLOUD = "cloud.ply"
 
-_SCRIPTS = ("unpack.js", "orbit.js", "view.js")
+_SCRIPTS = ("unpack.js", "facts.js", "gl.js", "orbit.js", "view.js")
 _STYLES = ("style.css", "view.css")
 
 _MOST_POINTS = 400_000

@@ -138,25 +138,9 @@
     setFrame(0);
   }
 
-  function program({ vertex, fragment }) {
-    const made = gl.createProgram();
-    for (const [kind, source] of [
-      [gl.VERTEX_SHADER, vertex],
-      [gl.FRAGMENT_SHADER, fragment],
-    ]) {
-      const shader = gl.createShader(kind);
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      gl.attachShader(made, shader);
-    }
-    gl.bindAttribLocation(made, 0, "place");
-    gl.linkProgram(made);
-    return made;
-  }
-
   // Places are uint16 in the box, colours bytes.
   function points(places, colors) {
-    const made = program(POINTS);
+    const made = scdepth.gl.program(gl, POINTS, ["place", "color"]);
     const at = (name) => gl.getUniformLocation(made, name);
     const buffers = [places, colors].map((bytes) => {
       const buffer = gl.createBuffer();
@@ -164,15 +148,14 @@
       gl.bufferData(gl.ARRAY_BUFFER, bytes, gl.STATIC_DRAW);
       return buffer;
     });
-    const color = gl.getAttribLocation(made, "color");
     return (camera) => {
       gl.useProgram(made);
       gl.bindBuffer(gl.ARRAY_BUFFER, buffers[0]);
       gl.enableVertexAttribArray(0);
       gl.vertexAttribPointer(0, 3, gl.UNSIGNED_SHORT, true, 0, 0);
       gl.bindBuffer(gl.ARRAY_BUFFER, buffers[1]);
-      gl.enableVertexAttribArray(color);
-      gl.vertexAttribPointer(color, 3, gl.UNSIGNED_BYTE, true, 0, 0);
+      gl.enableVertexAttribArray(1);
+      gl.vertexAttribPointer(1, 3, gl.UNSIGNED_BYTE, true, 0, 0);
       gl.uniform3fv(at("low"), about.low);
       gl.uniform3fv(at("high"), about.high);
       gl.uniform1f(
@@ -181,12 +164,12 @@
       );
       setCamera(at, camera);
       gl.drawArrays(gl.POINTS, 0, about.points);
-      gl.disableVertexAttribArray(color);
+      gl.disableVertexAttribArray(1);
     };
   }
 
   function lines(kind, places, tint) {
-    const made = program(LINES);
+    const made = scdepth.gl.program(gl, LINES, ["place"]);
     const at = (name) => gl.getUniformLocation(made, name);
     const buffer = gl.createBuffer();
     return (camera) => {
@@ -244,12 +227,8 @@
   }
 
   function paint(time) {
-    const canvas = $("scene");
-    const density = Math.min(devicePixelRatio, 2);
-    canvas.width = Math.round(canvas.clientWidth * density);
-    canvas.height = Math.round(canvas.clientHeight * density);
-    gl.viewport(0, 0, canvas.width, canvas.height);
-    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    const { canvas } = gl;
+    scdepth.gl.clear(gl);
     const shorter = Math.min(canvas.width, canvas.height);
     const focal = shorter / 2 / Math.tan((LENS * Math.PI) / 360);
     const { pivot, length } = looked();
@@ -294,7 +273,7 @@
       `${about.frames} frames, ${seconds.toFixed(1)} s, ` +
       `path ${about.path.toPrecision(3)} scene units`;
     const shape = ([height, width]) => `${width} × ${height}`;
-    const facts = {
+    scdepth.showFacts($("facts"), {
       Frames: `${about.frames}, ${shape(about.image_size)}`,
       "Depth maps": shape(about.depth_size),
       "Middle depth": `${about.median_depth.toPrecision(3)} scene units`,
@@ -305,19 +284,7 @@
         : "none: scdepth predict … --write cloud makes them",
       Video: about.video ? "yes" : "none: scdepth predict … --write video",
       "Written by": about.producer,
-    };
-    $("facts").replaceChildren(
-      ...Object.entries(facts).map(([title, fact]) => {
-        const row = document.createElement("tr");
-        const head = document.createElement("th");
-        head.scope = "row";
-        head.textContent = title;
-        const cell = document.createElement("td");
-        cell.textContent = fact;
-        row.append(head, cell);
-        return row;
-      }),
-    );
+    });
   }
 
   function listen() {
