@@ -296,6 +296,7 @@ scdepth.last = null;
     const aspect = $("frame").width / $("frame").height;
     document.body.style.setProperty("--aspect", aspect);
     document.body.classList.toggle("wide", aspect > 1.9);
+    document.body.classList.toggle("tall", aspect < 0.9);
     const colors = document.querySelector("[name=points]:checked").value;
     const picture = colors === "depth" ? canvas : $("frame");
     cloud.show(depth, height, width, aspect, picture, farthest);
@@ -334,6 +335,8 @@ scdepth.last = null;
     const isPaused = Boolean(source?.video?.paused);
     $("pause").querySelector("span").textContent = isPaused ? "Play" : "Pause";
     $("pause").classList.toggle("paused", isPaused);
+    $("fps").textContent = "–";
+    frameTimes = [];
   }
 
   function say(text) {

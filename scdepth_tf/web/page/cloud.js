@@ -12,16 +12,16 @@ scdepth.Cloud = (() => {
       uniform vec2 focal;       // of the camera, in these pixels
       uniform mat4 view;
       uniform vec2 scale;       // of the projection
+      uniform float near;       // nothing is drawn nearer
       uniform float pixels;     // width of a depth pixel on the screen, at 1
       varying vec2 at;
       void main() {
         vec2 ray = (place - 0.5 * (size - 1.0)) / focal;
         vec4 point = view * vec4(depth * ray.x, depth * ray.y, depth, 1.0);
-        float z = max(point.z, 1e-4);
-        gl_Position = depth > 0.0
-          ? vec4(point.x * scale.x, -point.y * scale.y, z * 0.9999 - 1e-4, z)
+        float z = point.z;
+        gl_Position = depth > 0.0 && z > near
+          ? vec4(point.x * scale.x, -point.y * scale.y, z - 2.0 * near, z)
           : vec4(2.0, 2.0, 2.0, 1.0);
-        if (point.z < 1e-4) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
         gl_PointSize = clamp(pixels * depth / z * 1.6, 1.0, 32.0);
         at = (place + 0.5) / size;
       }`,
@@ -140,7 +140,8 @@ scdepth.Cloud = (() => {
       // Between all of the picture and all of the canvas.
       const across = canvas.width / width;
       const down = canvas.height / ((height * focalX) / focalY);
-      const fit = Math.min(across, down) ** 0.6 * Math.max(across, down) ** 0.4;
+      const fit =
+        Math.min(across, down) ** 0.75 * Math.max(across, down) ** 0.25;
       const scale = [
         (2 * focalX * fit) / canvas.width,
         (2 * focalX * fit) / canvas.height,
@@ -148,6 +149,7 @@ scdepth.Cloud = (() => {
       gl.uniform2f(this.uniform("size"), width, height);
       gl.uniform2f(this.uniform("focal"), focalX, focalY);
       gl.uniform2f(this.uniform("scale"), ...scale);
+      gl.uniform1f(this.uniform("near"), 0.01 * this.pivot);
       gl.uniform1f(
         this.uniform("pixels"),
         fit * Math.max(1, focalX / focalY),

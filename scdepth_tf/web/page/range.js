@@ -66,8 +66,8 @@ scdepth.Range = (() => {
 
     // A depth as text; where the network knows no metres, a bare number.
     text(depth) {
-      const number = depth.toFixed(depth < 10 ? 2 : 1);
-      return this.isMetric ? `${number} m` : number;
+      if (this.isMetric) return `${depth.toFixed(depth < 100 ? 1 : 0)} m`;
+      return depth.toFixed(depth < 10 ? 2 : 1);
     }
 
     show() {

@@ -60,11 +60,7 @@
 
   const orbit = new scdepth.Orbit($("scene"), START, LIMITS, draw);
 
-  start().catch((error) => {
-    $("message").textContent = error.message;
-    $("message").classList.add("error");
-    $("message").hidden = false;
-  });
+  start().catch((error) => fail(error.message));
 
   async function start() {
     describe();
@@ -81,8 +77,19 @@
     $("film").remove();
     document.querySelector(".film").hidden = false;
     const blob = new Blob([response], { type: "video/mp4" });
+    video.onerror = () => {
+      document.querySelector(".film").hidden = true;
+      about.video = false;
+      fail("This browser cannot play the video; the rest is here.");
+    };
     video.src = URL.createObjectURL(blob);
     follow();
+  }
+
+  function fail(text) {
+    $("message").textContent = text;
+    $("message").classList.add("error");
+    $("message").hidden = false;
   }
 
   // The frame that the video shows is the one that is drawn.
@@ -252,8 +259,10 @@
       return { pivot, length: unit };
     }
     const places = [3, 7, 11].map((i) => about.poses.map((pose) => pose[i]));
-    const low = places.map((values) => Math.min(...values));
-    const high = places.map((values) => Math.max(...values));
+    // Of a long drive they are too many for Math.min(...values).
+    const most = (choose) =>
+      places.map((values) => values.reduce((a, b) => choose(a, b)));
+    const [low, high] = [most(Math.min), most(Math.max)];
     const extent = Math.hypot(...high.map((value, i) => value - low[i]));
     return {
       pivot: low.map((value, i) => (value + high[i]) / 2),
