@@ -26,9 +26,10 @@ class Web:
     """Folder to make: static files for any web server; index.html can be
     opened from the disk, too."""
 
-    quantize: Literal["float32", "int8"] = "float32"
-    """Of a run: int8 is a quarter of the download, float32 also runs on the
-    visitor's graphics processor."""
+    quantize: Literal["float32", "float16", "dynamic", "int8"] | None = None
+    """Of a run: float16 is half the download of float32 (the default) and as
+    exact, dynamic a quarter with nothing to calibrate, int8 a quarter, for
+    phones. All but int8 also run on the visitor's graphics processor."""
 
     calibration_data: Path | None = None
     """Scenes to calibrate int8 on; the run's own training data by default."""
@@ -43,6 +44,11 @@ class Web:
         from scdepth_tf.web.runtime import find_package
 
         # What can be wrong is found before the minutes of an export.
+        if self.model.is_file() and self.quantize:
+            raise ValueError(
+                f"{self.model} is quantized or not as it is; give --quantize"
+                " with a run"
+            )
         site.check_site(self.out)
         package = find_package(self.runtime)
         with tempfile.TemporaryDirectory() as folder:
@@ -54,17 +60,20 @@ class Web:
     def _tflite(self, folder: str) -> Path:
         if self.model.is_file():
             return self.model
+        if self.model.suffix == ".tflite":
+            raise FileNotFoundError(f"no model file at {self.model}")
         from scdepth_tf import runs
         from scdepth_tf.deploy import export_run
 
+        scheme = self.quantize or "float32"
         export_run(
             runs.open_run(self.model),
             folder,
-            schemes=(self.quantize,),
+            schemes=(scheme,),
             frames=self.calibration_data,
             verify=False,
         )
-        return Path(folder) / f"depth_{self.quantize}.tflite"
+        return Path(folder) / f"depth_{scheme}.tflite"
 
 
 @dataclasses.dataclass(frozen=True)

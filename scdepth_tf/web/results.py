@@ -10,10 +10,9 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +27,7 @@ _TRAJECTORY = "trajectory.txt"
 _TIMES = "trajectory.tum"
 _CLOUD = "cloud.ply"
 
-_SCRIPTS = ("unpack.js", "orbit.js", "view.js")
+_SCRIPTS = ("unpack.js", "facts.js", "gl.js", "orbit.js", "view.js")
 _STYLES = ("style.css", "view.css")
 
 _MOST_POINTS = 400_000
@@ -38,6 +37,18 @@ _LARGEST_VIDEO = 200e6
 """Browsers refuse pages of several hundred MB."""
 
 _POINT = np.dtype([("position", "<f4", 3), ("color", "u1", 3)])
+
+
+class _About(NamedTuple):
+    """What predict.json says about a sequence."""
+
+    producer: str
+    name: str
+    image_size: tuple[int, int]
+    depth_size: tuple[int, int]
+    intrinsics: list[list[float]] | None
+    median_depth: float
+    voxel: float
 
 
 def write_view(results: str | Path) -> list[Path]:
@@ -63,8 +74,19 @@ def write_view(results: str | Path) -> list[Path]:
         )
     try:
         described = json.loads(description.read_text("utf-8"))
-        sequences = described["sequences"]
-    except (ValueError, KeyError) as error:
+        sequences = {
+            name: _About(
+                producer=described["producer"],
+                name=name,
+                image_size=facts["image_size"],
+                depth_size=facts["depth_size"],
+                intrinsics=facts["intrinsics"],
+                median_depth=facts["depth_percentiles"]["50"],
+                voxel=facts.get("voxel") or 0.0,
+            )
+            for name, facts in described["sequences"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{description} is damaged; run `scdepth predict` again"
         ) from error
@@ -74,36 +96,37 @@ def write_view(results: str | Path) -> list[Path]:
             " predict` again to go on"
         )
     pages = []
-    for name, facts in sequences.items():
+    for name, about in sequences.items():
         folder = results
         if len(sequences) > 1:
             folder = results / name.replace("/", "_")
         check_can_write(folder / FILE)
-        about = {"producer": described["producer"], "name": name, **facts}
         write_whole(folder / FILE, _page(folder, about))
         pages.append(folder / FILE)
     return pages
 
 
-def _page(folder: Path, facts: Mapping[str, Any]) -> str:
+def _page(folder: Path, sequence: _About) -> str:
     poses, times = _read_trajectory(folder)
     video = _read_video(folder)
     points, cloud = _read_cloud(folder)
-    height, width = facts["image_size"]
+    height, width = sequence.image_size
     # Without a known camera the pyramid in the picture is of a usual one.
-    focal = facts["intrinsics"][0][0] if facts["intrinsics"] else 0.8 * width
+    focal = sequence.intrinsics[0][0] if sequence.intrinsics else 0.8 * width
     steps = np.diff(poses[:, :, 3], axis=0)
     about = {
         "frames": len(poses),
         "poses": np.round(poses.reshape(-1, 12), 6).tolist(),
         "times": times.tolist(),
         "path": float(np.linalg.norm(steps, axis=1).sum()),
-        "median_depth": facts["depth_percentiles"]["50"],
-        "voxel": facts.get("voxel") or 0.0,
+        "median_depth": sequence.median_depth,
+        "voxel": sequence.voxel,
         "across": width / 2 / focal,
         "down": height / 2 / focal,
         "video": bool(video),
-        **{key: facts[key] for key in ("producer", "image_size", "depth_size")},
+        "producer": sequence.producer,
+        "image_size": sequence.image_size,
+        "depth_size": sequence.depth_size,
         **cloud,
     }
     scripts = [_read(name) for name in _SCRIPTS]
@@ -112,7 +135,7 @@ def _page(folder: Path, facts: Mapping[str, Any]) -> str:
         "@SCRIPTS@": " ".join(map(_source_of, scripts)),
         "@STYLES@": _source_of(style),
         "@STYLE@": style,
-        "@TITLE@": html.escape(facts["name"]),
+        "@TITLE@": html.escape(sequence.name),
         "@ICON@": base64.b64encode(_read("icon.svg").encode()).decode(),
         # "</script" in a name would end the block.
         "@ABOUT@": json.dumps(about).replace("<", "\\u003c"),
@@ -198,7 +221,7 @@ def _read_ply(path: Path) -> np.ndarray:
     properties = [line for line in header if line.startswith("property")]
     kinds = ["float"] * 3 + ["uchar"] * 3
     if (
-        header[0] != "ply"
+        header[:1] != ["ply"]
         or "format binary_little_endian 1.0" not in header
         or [line.split()[1] for line in properties] != kinds
     ):

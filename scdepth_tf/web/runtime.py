@@ -52,7 +52,8 @@ def find_package(given: str | Path | None = None) -> Path:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another file than the one we know, or it cannot be fetched.
+        ConnectionError: it cannot be fetched.
+        ValueError: another file than the one we know.
     """
     if given is not None:
         if not Path(given).is_file():
@@ -64,8 +65,9 @@ def find_package(given: str | Path | None = None) -> Path:
     package = _cache() / f"litertjs-core-{VERSION}.tgz"
     if not package.exists():
         _log.info("fetching LiteRT.js %s from %s", VERSION, URL)
+        content = _fetch()
         with replace_file(package) as unfinished:
-            unfinished.write_bytes(_fetch())
+            unfinished.write_bytes(content)
             _check(unfinished, URL)
     _check(package, str(package))
     return package
@@ -123,7 +125,7 @@ def _fetch() -> bytes:
             return answer.read()
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        raise ValueError(
+        raise ConnectionError(
             f"cannot fetch LiteRT.js from {URL} ({reason}); with a connection"
             " try again, or fetch that file elsewhere and give it with"
             " --runtime FILE"

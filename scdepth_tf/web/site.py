@@ -27,10 +27,15 @@ _MARK = '<meta name="generator" content="scdepth-tf"'
 
 _PLAIN = (
     "style.css",
-    "colors.js",
     "unpack.js",
+    "colors.js",
+    "facts.js",
+    "gl.js",
     "orbit.js",
     "cloud.js",
+    "range.js",
+    "network.js",
+    "sources.js",
     "app.js",
     "icon.svg",
     "manifest.webmanifest",
@@ -59,8 +64,9 @@ def write_site(
 
     Raises:
         FileNotFoundError: no model or package there.
+        ConnectionError: LiteRT.js cannot be fetched.
         ValueError: the model is no depth network of ours, `out` holds other
-            files or cannot be written, LiteRT.js cannot be fetched.
+            files or cannot be written, or LiteRT.js is another than expected.
     """
     model, out = Path(model), Path(out)
     check_site(out)
@@ -72,16 +78,19 @@ def write_site(
         )
     files = _parts(model, runtime.find_package(package))
     version = _digest(files)
-    index = _page("index.html").read_text("utf-8")
     sizes = {name: len(content) for name, content in files.items()}
-    files["index.html"] = index.replace(
-        "@PARTS@", json.dumps(sizes).replace('"', "&quot;")
+    files["index.html"] = (
+        _page("index.html")
+        .read_text("utf-8")
+        .replace("@VERSION@", version)
+        .replace("@PARTS@", json.dumps(sizes).replace('"', "&quot;"))
     )
+    kept = ["./", "LICENSES.txt", *(f"{name}?v={version}" for name in _PLAIN)]
     files["sw.js"] = (
         _page("sw.js")
         .read_text("utf-8")
         .replace("@VERSION@", version)
-        .replace('"@FILES@"', json.dumps(["./", *_PLAIN]))
+        .replace('"@FILES@"', json.dumps(kept))
     )
     for name in _PLAIN:
         with (

@@ -9,13 +9,16 @@ from PIL import Image
 
 from scdepth_tf import viz
 from scdepth_tf.export import export_tflite
-from scdepth_tf.export.metadata import read_model
+from scdepth_tf.export.metadata import add_metadata, read_model
 from scdepth_tf.lite import DepthPredictor, read_metadata
 from scdepth_tf.web import runtime, write_site
 from tests.small_depth_net import SmallDepthNet, frames, spread_logits
 from tests.web.browser import Viewer, chromium, served
 
 IMAGE_SIZE = (64, 96)
+
+# What `scdepth web --quantize` offers.
+SCHEMES = ("float32", "float16", "dynamic", "int8")
 
 WEBGPU_IN_SOFTWARE = (
     "--enable-unsafe-webgpu",
@@ -30,7 +33,7 @@ def models(tmp_path_factory):
     depth_net = SmallDepthNet()
     calibration = list(frames(8, IMAGE_SIZE, seed=1))
     spread_logits(depth_net.network, np.stack(calibration) / np.float32(255))
-    for scheme in ("float32", "int8"):
+    for scheme in SCHEMES:
         export_tflite(
             depth_net,
             folder / f"{scheme}.tflite",
@@ -38,6 +41,8 @@ def models(tmp_path_factory):
             quantize=scheme,
             calibration=calibration,
         )
+    shutil.copy(folder / "float32.tflite", folder / "metres.tflite")
+    add_metadata(folder / "metres.tflite", scale={"metres_per_unit": 23.5})
     return folder
 
 
@@ -45,7 +50,7 @@ def models(tmp_path_factory):
 def site(models, tmp_path_factory):
     try:
         package = runtime.find_package()
-    except ValueError as error:
+    except ConnectionError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("web") / "site"
     write_site(models / "float32.tflite", folder, package)
@@ -108,7 +113,7 @@ def test_the_sample_is_the_first_thing_it_shows(viewer):
     assert viewer.depth.shape == IMAGE_SIZE
 
 
-@pytest.mark.parametrize("scheme", ["int8", "float32"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_depth_is_that_of_lite_within_quantization(
     viewer, models, picture, scheme
 ):
@@ -122,10 +127,28 @@ def test_depth_is_that_of_lite_within_quantization(
     step = 1e-4
     if scheme == "int8":
         step, _ = predict._output["quantization"]
+    elif scheme == "dynamic":  # its activations are bytes within, too
+        step = np.ptp(logits_of(expected)) / 255
     assert np.std(logits_of(expected)) > 20 * step
     difference = np.abs(logits_of(viewer.depth) - logits_of(expected))
     assert difference.max() < 1.01 * step
-    assert difference.mean() < 0.05 * step or scheme == "float32"
+    assert difference.mean() < 0.05 * step or scheme != "int8"
+
+
+def test_depth_is_in_metres_where_the_file_knows_them(viewer, models, picture):
+    viewer.page.set_input_files("#file", models / "metres.tflite")
+    viewer.wait_until(
+        "document.querySelector('#facts').textContent.includes('23.5 m')"
+    )
+    viewer.open(picture)
+    expected = DepthPredictor(models / "metres.tflite")(
+        np.asarray(Image.open(picture))
+    )
+    np.testing.assert_allclose(viewer.depth, expected, rtol=1e-3)
+    farthest = viewer.ask("scdepth.last.farthest")
+    shown = viewer.page.inner_text("#farthest-value")
+    assert shown == f"{farthest:.{1 if farthest < 100 else 0}f} m far"
+    assert expected.min() < farthest < 1.2 * expected.max()
 
 
 def test_colours_are_those_of_viz(viewer, picture):
@@ -208,6 +231,27 @@ def test_a_video_plays_through_the_network(viewer, tmp_path):
     assert viewer.ask("scdepth.last") is None
 
 
+def test_what_does_not_play_leaves_the_video_that_does(viewer, tmp_path):
+    write_video(tmp_path / "drive.webm", list(frames(20, (96, 160))))
+    viewer.open(tmp_path / "drive.webm")
+    with av.open(tmp_path / "sound.mp4", "w") as file:
+        stream = file.add_stream("aac", rate=44100)
+        silence = np.zeros((1, 44100), np.float32)
+        frame = av.AudioFrame.from_ndarray(silence, "fltp", "mono")
+        frame.sample_rate = 44100
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    (tmp_path / "noise.mp4").write_bytes(b"no video")
+    for name in ("sound.mp4", "noise.mp4"):
+        viewer.page.set_input_files("#file", tmp_path / name)
+        message = viewer.wait_for_message()
+        assert f"cannot play {name}" in message
+        viewer.ask("(scdepth.last = null)")
+        viewer.page.wait_for_timeout(500)
+        assert viewer.ask("scdepth.last.source") == "drive.webm"
+        viewer.ask("((document.querySelector('#message').hidden = true), 1)")
+
+
 def test_the_camera_starts_only_when_it_is_asked_for(viewer, picture):
     viewer.open(picture)
     assert viewer.ask("document.querySelector('video') === null")
@@ -215,9 +259,11 @@ def test_the_camera_starts_only_when_it_is_asked_for(viewer, picture):
     viewer.page.click("#camera")
     viewer.wait_until("scdepth.last !== null")
     assert viewer.ask("scdepth.last.source") == "Camera"
-    assert viewer.page.get_attribute("#camera", "aria-pressed") == "true"
-    viewer.open(picture)
-    assert viewer.page.get_attribute("#camera", "aria-pressed") == "false"
+    viewer.page.click("text=Stop camera")
+    viewer.ask("(scdepth.last = null)")
+    viewer.page.wait_for_timeout(300)
+    assert viewer.ask("scdepth.last") is None
+    assert viewer.page.inner_text("#camera").strip() == "Camera"
 
 
 def test_a_bad_model_is_an_error_and_the_good_one_stays(
@@ -231,9 +277,12 @@ def test_a_bad_model_is_an_error_and_the_good_one_stays(
     }
     middle = len(model) // 8
     bad["damaged.tflite"][64:middle] = bytes(middle - 64)
-    messages = {}
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
+    shutil.copy(models / "float32.tflite", tmp_path / "pose.tflite")
+    add_metadata(tmp_path / "pose.tflite", kind="pose")
+    messages = {}
+    for name in (*bad, "pose.tflite"):
         viewer.page.set_input_files("#file", tmp_path / name)
         messages[name] = viewer.wait_for_message()
         viewer.open(picture)
@@ -241,6 +290,7 @@ def test_a_bad_model_is_an_error_and_the_good_one_stays(
     assert "not a TFLite model" in messages["text.tflite"]
     assert "does not describe itself" in messages["other.tflite"]
     assert "scdepth export" in messages["damaged.tflite"]
+    assert "holds a pose network" in messages["pose.tflite"]
 
 
 def test_what_is_no_picture_is_an_error(viewer, tmp_path):
@@ -296,6 +346,28 @@ def test_it_works_without_a_connection_once_loaded(browser, site, tmp_path):
         viewer.wait_until("document.body.dataset.offline === 'ready'")
     again = Viewer(context, address)  # the server is gone
     again.wait_until("scdepth.last !== null")
+    context.close()
+
+
+def test_what_is_kept_hides_neither_a_newer_page_nor_another(
+    browser, site, models, tmp_path
+):
+    folder = shutil.copytree(site, tmp_path / "site")
+    context = browser.new_context()
+    facts = "document.querySelector('#facts').textContent"
+    with served(folder) as address:
+        viewer = Viewer(context, address)
+        viewer.wait_until("document.body.dataset.offline === 'ready'")
+        assert "float32.tflite" in viewer.ask(facts)
+        write_site(models / "metres.tflite", folder, runtime.find_package())
+        viewer.page.reload()
+        viewer.wait_until("document.body.dataset.offline === 'ready'")
+        assert "metres.tflite" in viewer.ask(facts)
+        shutil.rmtree(folder)
+        folder.mkdir()
+        (folder / "index.html").write_text("<title>Another</title>")
+        viewer.page.reload()
+        assert viewer.page.title() == "Another"
     context.close()
 
 

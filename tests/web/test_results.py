@@ -139,6 +139,33 @@ def test_what_is_missing_is_said_in_one_line(results, tmp_path, capsys):
     assert not (results / "view.html").exists()
 
 
+@pytest.mark.parametrize(
+    "content", ["[]", "{", '{"producer": "x", "sequences": {"a": {}}}']
+)
+def test_a_damaged_description_is_said_in_one_line(results, content, capsys):
+    (results / "predict.json").write_text(content)
+    assert main(["view", str(results)]) == 1
+    assert "predict.json is damaged" in capsys.readouterr().err
+
+
+def test_an_empty_cloud_file_is_said_in_one_line(results, capsys):
+    (results / "cloud.ply").write_bytes(b"")
+    assert main(["view", str(results)]) == 1
+    assert "is no point cloud" in capsys.readouterr().err
+
+
+def test_a_video_that_does_not_play_is_said_and_the_scene_shown(results):
+    (results / "depth.mp4").write_bytes(b"no video")
+    (page,) = write_view(results)
+    with chromium() as start:
+        browser = start()
+        viewer = Viewer(browser.new_context(), page.as_uri())
+        assert "cannot play the video" in viewer.wait_for_message()
+        viewer.page.wait_for_selector("body[data-shown='20000']")
+        assert not viewer.page.is_visible("#video")
+        browser.close()
+
+
 def test_the_page_shows_points_path_and_the_frame_that_is_asked_for(made):
     (page,) = write_view(made)
     with chromium() as start:

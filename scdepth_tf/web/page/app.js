@@ -25,26 +25,23 @@ scdepth.last = null;
     13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11,
   ];
 
-  const video = document.createElement("video");
-  video.muted = true;
-  video.loop = true;
-  video.playsInline = true;
-
-  const grab = document.createElement("canvas");
-  const cloud = new scdepth.Cloud($("cloud"), Number($("lens").value));
-
-  let worker = null;
-  let network = null; // what the worker says of its model
-  let source = null; // { kind: "picture" | "video" | "camera", ... }
-  let range = null; // nearest and farthest depth with a colour of their own
-  let frameTimes = [];
-
   // Horizontal fields of view in degrees: of KITTI's camera, which the sample
   // has, and about that of phones and laptops.
   const SAMPLE_LENS = 81;
   const USUAL_LENS = 66;
 
-  start().catch((error) => fail(error.message));
+  const grab = document.createElement("canvas");
+  const cloud = new scdepth.Cloud($("cloud"), Number($("lens").value));
+  const range = new scdepth.Range(paint);
+
+  let network = null;
+  let source = null; // one of scdepth.sources
+  let frameTimes = [];
+
+  start().catch((error) => {
+    fail(error.message);
+    document.body.classList.add("broken");
+  });
 
   // === Start ===
 
@@ -66,18 +63,13 @@ scdepth.last = null;
     await load("model-data.js");
     await load("sample-data.js");
     await progress("Starting");
-    const { runtime, model } = scdepth.parts;
+    const { runtime, model, sample } = scdepth.parts;
     const code = await scdepth.unpack(runtime.code);
-    worker = new Worker(
-      URL.createObjectURL(new Blob([code], { type: "text/javascript" })),
-    );
-    worker.onmessage = ({ data }) => answers[data.type](data);
-    worker.onerror = (event) => fail(event.message || "The worker failed.");
-    const wasm = await scdepth.unpack(runtime.wasm);
-    await ask({ type: "start", wasm }, [wasm.buffer]);
-    await useModel(await scdepth.unpack(model.bytes), model.name);
-    scdepth.parts = { sample: scdepth.parts.sample };
-    await showSample();
+    const started = new scdepth.Network(code, fail);
+    await started.start(await scdepth.unpack(runtime.wasm));
+    await useModel(await scdepth.unpack(model.bytes), model.name, started);
+    scdepth.parts = { sample };
+    if (!source) await useSample();
     $("progress").hidden = true;
     await accelerate();
     keepForLater([`runtime-${variant}.js`, "model-data.js", "sample-data.js"]);
@@ -109,10 +101,15 @@ scdepth.last = null;
     await new Promise((resolve) => setTimeout(resolve));
   }
 
+  // The file of this page's version.
+  function address(name) {
+    return `${name}?v=${document.body.dataset.version}`;
+  }
+
   function load(name) {
     return new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      script.src = name;
+      script.src = address(name);
       script.onload = resolve;
       script.onerror = () =>
         reject(
@@ -133,199 +130,115 @@ scdepth.last = null;
     try {
       await navigator.serviceWorker.register("sw.js");
       const { active } = await navigator.serviceWorker.ready;
-      active.postMessage(files);
+      active.postMessage(files.map(address));
     } catch (error) {
       console.warn(`not kept for use without a connection: ${error.message}`);
     }
   }
 
-  // === The worker ===
+  // === Models and sources ===
 
-  let answered = null;
-
-  const answers = {
-    started: (data) => answered.resolve(data),
-    model: (data) => answered.resolve(data),
-    engine: (data) => answered.resolve(data),
-    depth: (data) => answered.resolve(data),
-    error: (data) => {
-      if (answered) answered.reject(new Error(data.message));
-      else fail(data.message);
-    },
-  };
-
-  // One question at a time: others wait for their turn.
-  let turn = Promise.resolve();
-
-  function ask(message, transfer = []) {
-    const mine = turn.then(
-      () =>
-        new Promise((resolve, reject) => {
-          answered = { resolve, reject };
-          worker.postMessage(message, transfer);
-        }),
-    );
-    turn = mine.catch(() => {});
-    return mine;
-  }
-
-  async function useModel(bytes, name) {
+  async function useModel(bytes, name, runner = network) {
+    if (!runner) throw new Error("The page is still loading.");
     const size = bytes.length;
-    network = await ask({ type: "model", bytes }, [bytes.buffer]);
-    range = null;
+    await runner.open(bytes);
+    network = runner;
+    range.take(network);
     frameTimes = [];
-    $("engine").textContent = "WASM";
-    showFacts(network.metadata, name, size);
+    showModel(name, size);
   }
 
   async function accelerate() {
-    if (!navigator.gpu) return;
-    const { engine } = await ask({ type: "accelerate" });
-    $("engine").textContent = engine === "webgpu" ? "WebGPU" : "WASM";
+    await network.accelerate();
+    $("engine").textContent = network.engine;
   }
 
-  // === Sources ===
-
-  async function showSample() {
-    const image = new Image();
-    // As a file, opened from a disk, its pixels could not be read.
-    image.src = `data:image/jpeg;base64,${scdepth.parts.sample.bytes}`;
-    await image.decode();
-    await usePicture(image, "Sample street");
+  async function useSample() {
+    const { bytes } = scdepth.parts.sample;
+    const address = `data:image/jpeg;base64,${bytes}`;
+    await use(await scdepth.sources.picture(address, "Sample street"));
     setLens(SAMPLE_LENS);
   }
 
-  async function usePicture(image, name) {
-    stop();
-    source = { kind: "picture", name, image };
-    describeSource();
-    await lookOnce();
-  }
-
-  async function useVideo(file) {
-    stop();
-    source = { kind: "video", name: file.name };
-    video.srcObject = null;
-    video.src = URL.createObjectURL(file);
-    await play();
-  }
-
   async function useCamera(facing = "environment") {
-    if (!navigator.mediaDevices?.getUserMedia) {
-      throw new Error(
-        "Browsers open the camera only for pages that come over https or " +
-          "from this very machine (localhost). A picture or video works here.",
-      );
-    }
     say("Your browser asks for the camera. Its pictures stay on this device.");
-    const stream = await navigator.mediaDevices
-      .getUserMedia({
-        video: { facingMode: facing, width: { ideal: 640 } },
-      })
-      .catch((error) => {
-        throw new Error(whyNoCamera(error));
-      });
+    const camera = await scdepth.sources.openCamera(facing);
     say("");
-    stop();
-    source = { kind: "camera", name: "Camera", stream, facing };
-    video.removeAttribute("src");
-    video.srcObject = stream;
-    stream.getVideoTracks()[0].onended = () => {
-      if (source?.stream === stream) fail("The camera was taken away.");
+    camera.ended = () => {
+      if (source !== camera) return;
+      leave();
+      fail("The camera was taken away.");
     };
-    await play();
-    const devices = await navigator.mediaDevices.enumerateDevices();
-    const cameras = devices.filter(({ kind }) => kind === "videoinput");
-    $("turn-camera").hidden = cameras.length < 2;
-  }
-
-  function whyNoCamera(error) {
-    if (error.name === "NotAllowedError") {
-      return (
-        "The camera stays off, as you wish. To use it, allow it for this " +
-        "page (beside the address) and press Camera again."
-      );
-    }
-    if (["NotFoundError", "OverconstrainedError"].includes(error.name)) {
-      return "No camera was found. A picture or a video works as well.";
-    }
-    return (
-      `The camera cannot be used (${error.message}). ` +
-      "Does another program use it?"
-    );
-  }
-
-  async function play() {
-    try {
-      await video.play();
-    } catch (error) {
-      const name = source.name;
-      source = null;
-      throw new Error(
-        `This browser cannot play ${name} (${error.message}). ` +
-          "MP4 with H.264 and WebM play nearly everywhere.",
-      );
-    }
-    range = null;
-    describeSource();
-    run(source);
-  }
-
-  function stop() {
-    video.pause();
-    source?.stream?.getTracks().forEach((track) => track.stop());
-    if (video.src) URL.revokeObjectURL(video.src);
-    source = null;
-    range = null;
-    frameTimes = [];
-    $("turn-camera").hidden = true;
-    setPaused(false);
-    setLens(USUAL_LENS);
-  }
-
-  function describeSource() {
-    $("source").textContent = source.name;
-    $("speed").hidden = false;
-    $("player").hidden = source.kind === "picture";
-    $("seek-label").hidden = source.kind !== "video";
-    $("camera").setAttribute("aria-pressed", source.kind === "camera");
+    await use(camera);
+    $("turn-camera").hidden = !(await scdepth.sources.hasOtherCamera());
   }
 
   async function open(file) {
     say("");
-    if (file.name.endsWith(".tflite")) {
+    if (file.name.toLowerCase().endsWith(".tflite")) {
       const bytes = new Uint8Array(await file.arrayBuffer());
       await useModel(bytes, file.name);
       await lookOnce();
       await accelerate();
     } else if (file.type.startsWith("video/")) {
-      await useVideo(file);
+      await use(await scdepth.sources.openVideo(file));
     } else {
-      const url = URL.createObjectURL(file);
-      const image = new Image();
-      image.src = url;
-      await image.decode().catch(() => {
-        throw new Error(
-          `${file.name} is no picture or video that this browser can show.`,
-        );
-      });
-      await usePicture(image, file.name);
+      await use(await scdepth.sources.openPicture(file));
     }
+  }
+
+  async function use(next) {
+    leave();
+    source = next;
+    $("source").textContent = next.name;
+    describeSource();
+    setLens(USUAL_LENS);
+    cloud.orbit.reset();
+    if (!next.video) {
+      await lookOnce();
+      return;
+    }
+    next.video.onseeked = () => {
+      if (next.video.paused) lookOnce().catch((error) => fail(error.message));
+    };
+    run(next);
+  }
+
+  // What it last showed stays to be looked at.
+  function leave() {
+    source?.close();
+    source = null;
+    range.ends = null;
+    frameTimes = [];
+    $("turn-camera").hidden = true;
+    describeSource();
+  }
+
+  function describeSource() {
+    $("speed").hidden = !source;
+    $("fps").parentElement.hidden = !source?.video;
+    $("player").hidden = !source?.video;
+    // The camera's has no end, nor has that of a recording cut short.
+    $("seek-label").hidden = !Number.isFinite(source?.video?.duration);
+    const isCamera = source?.kind === "camera";
+    $("camera").querySelector("span").textContent = isCamera
+      ? "Stop camera"
+      : "Camera";
+    showPaused();
   }
 
   // === Frames ===
 
   // Looks at a moving source as fast as the network can.
   async function run(mine) {
+    const { video } = mine;
     try {
       while (source === mine) {
         await nextFrame();
         if (source !== mine) break;
         if (video.paused || document.hidden || video.readyState < 2) continue;
         await lookOnce();
-        if (mine.kind === "video" && video.duration) {
-          $("seek").value = (1000 * video.currentTime) / video.duration;
-        }
+        $("seek").value = (1000 * video.currentTime) / video.duration;
       }
     } catch (error) {
       fail(error.message);
@@ -335,25 +248,28 @@ scdepth.last = null;
   async function lookOnce() {
     const mine = source;
     if (!mine || !network) return;
-    const still = mine.kind === "picture";
-    const [picture, width, height] = still
-      ? [mine.image, mine.image.naturalWidth, mine.image.naturalHeight]
-      : [video, video.videoWidth, video.videoHeight];
-    const widest = still ? WIDEST_PICTURE : WIDEST_VIDEO;
+    const [width, height] = mine.size;
+    const widest = mine.video ? WIDEST_VIDEO : WIDEST_PICTURE;
     const shrink = Math.min(1, widest / Math.max(width, height));
-    grab.width = Math.round(width * shrink);
-    grab.height = Math.round(height * shrink);
-    grab.getContext("2d").drawImage(picture, 0, 0, grab.width, grab.height);
+    grab.width = Math.max(1, Math.round(width * shrink));
+    grab.height = Math.max(1, Math.round(height * shrink));
+    grab
+      .getContext("2d")
+      .drawImage(mine.drawn, 0, 0, grab.width, grab.height);
     const bitmap = await createImageBitmap(grab);
-    const result = await ask({ type: "frame", bitmap }, [bitmap]);
+    const result = await network.look(bitmap);
     if (source === mine) show(result);
+  }
+
+  function nextFrame() {
+    return new Promise((resolve) => requestAnimationFrame(resolve));
   }
 
   // === Showing ===
 
   function show(result) {
     scdepth.last = { ...result, source: source.name };
-    range ??= rangeOf(result.depth);
+    if (!range.ends) range.fit(result.depth);
     const frame = $("frame");
     frame.width = grab.width;
     frame.height = grab.height;
@@ -365,121 +281,62 @@ scdepth.last = null;
 
   // Depth and cloud in the present colour range.
   function paint() {
-    if (!scdepth.last || !range) return;
-    Object.assign(scdepth.last, range);
+    if (!scdepth.last || !range.ends) return;
+    const { nearest, farthest } = range.ends;
+    Object.assign(scdepth.last, { nearest, farthest });
     const { depth, height, width } = scdepth.last;
     const canvas = $("depth");
     canvas.width = width;
     canvas.height = height;
-    const pixels = scdepth.colors.paint(depth, range.nearest, range.farthest);
+    const pixels = scdepth.colors.paint(depth, nearest, farthest);
     canvas
       .getContext("2d")
       .putImageData(new ImageData(pixels, width, height), 0, 0);
-    const { width: w, height: h } = $("frame");
     // Depth is shown in the picture's shape, whatever the network's.
-    document.body.style.setProperty("--aspect", w / h);
-    document.body.classList.toggle("wide", w / h > 1.9);
+    const aspect = $("frame").width / $("frame").height;
+    document.body.style.setProperty("--aspect", aspect);
+    document.body.classList.toggle("wide", aspect > 1.9);
+    document.body.classList.toggle("tall", aspect < 0.9);
     const colors = document.querySelector("[name=points]:checked").value;
     const picture = colors === "depth" ? canvas : $("frame");
-    cloud.show(depth, height, width, w / h, picture, range.farthest);
-    showRange();
-  }
-
-  // A little beyond what most pixels of a picture span.
-  function rangeOf(depth) {
-    const sorted = Float32Array.from(depth).sort();
-    const at = (share) => sorted[Math.floor(share * (sorted.length - 1))];
-    return within({ nearest: 0.9 * at(0.01), farthest: 1.1 * at(0.98) });
-  }
-
-  function within({ nearest, farthest }) {
-    const [low, high] = limits();
-    const near = Math.min(Math.max(nearest, low), high / 1.1);
-    return {
-      nearest: near,
-      farthest: Math.min(Math.max(farthest, 1.1 * near), high),
-    };
-  }
-
-  // The smallest and the largest depth of the network.
-  function limits() {
-    const { alpha, beta } = network.metadata.output;
-    return [1 / (alpha + beta), 1 / beta];
-  }
-
-  // Sliders are even in the logarithm of depth.
-  function toSlider(depth) {
-    const [low, high] = limits();
-    return (1000 * Math.log(depth / low)) / Math.log(high / low);
-  }
-
-  function fromSlider(value) {
-    const [low, high] = limits();
-    return low * (high / low) ** (value / 1000);
-  }
-
-  function showRange() {
-    for (const end of ["nearest", "farthest"]) {
-      const slider = $(end);
-      if (document.activeElement !== slider) {
-        slider.value = toSlider(range[end]);
-      }
-      const text = number(range[end]);
-      slider.setAttribute("aria-valuetext", `${text} scene units`);
-      $(`${end}-value`).textContent =
-        end === "nearest" ? `near ${text}` : `${text} far`;
-    }
-    const scale = $("scale");
-    const depths = Float32Array.from({ length: scale.width }, (_, i) =>
-      fromSlider((1000 * (i + 0.5)) / scale.width),
-    );
-    const colors = scdepth.colors.paint(
-      depths,
-      range.nearest,
-      range.farthest,
-    );
-    scale
-      .getContext("2d")
-      .putImageData(new ImageData(colors, scale.width, 1), 0, 0);
+    cloud.show(depth, height, width, aspect, picture, farthest);
+    range.show();
   }
 
   function showSpeed(milliseconds) {
     const now = performance.now();
     frameTimes = frameTimes.filter((time) => now - time < 2000);
-    const moving = source.kind !== "picture" && frameTimes.length > 1;
     const seconds = (frameTimes.at(-1) - frameTimes[0]) / 1000;
-    $("fps").textContent = moving
-      ? ((frameTimes.length - 1) / seconds).toFixed(1)
-      : "–";
+    $("fps").textContent =
+      frameTimes.length > 1
+        ? ((frameTimes.length - 1) / seconds).toFixed(1)
+        : "–";
     $("milliseconds").textContent = milliseconds.toFixed(0);
   }
 
-  function showFacts(metadata, name, size) {
-    const { network: net, input, quantization } = metadata;
-    const facts = {
+  function showModel(name, size) {
+    const { metadata } = network;
+    const { network: net, input, quantization, scale } = metadata;
+    $("engine").textContent = network.engine;
+    scdepth.showFacts($("facts"), {
       File: `${name}, ${(size / 1e6).toFixed(1)} MB`,
       Network: `${net.encoder} encoder, ${net.decoder} decoder`,
       Input: `${input.size[1]} × ${input.size[0]} pixels`,
       Numbers: quantization.scheme,
+      Depth: network.isMetric
+        ? `metres: a scene unit is ${scale.metres_per_unit.toPrecision(3)} m`
+        : "scene units: one unknown length, the same in all pictures",
       "Trained on": metadata.training_data ?? "not said",
       "Written by": metadata.producer,
-    };
-    $("facts").replaceChildren(
-      ...Object.entries(facts).map(([title, fact]) => {
-        const row = document.createElement("tr");
-        const head = document.createElement("th");
-        head.scope = "row";
-        head.textContent = title;
-        const cell = document.createElement("td");
-        cell.textContent = fact;
-        row.append(head, cell);
-        return row;
-      }),
-    );
+    });
   }
 
-  function number(value) {
-    return value.toFixed(value < 10 ? 2 : 1);
+  function showPaused() {
+    const isPaused = Boolean(source?.video?.paused);
+    $("pause").querySelector("span").textContent = isPaused ? "Play" : "Pause";
+    $("pause").classList.toggle("paused", isPaused);
+    $("fps").textContent = "–";
+    frameTimes = [];
   }
 
   function say(text) {
@@ -492,12 +349,6 @@ scdepth.last = null;
     say(text);
     $("message").classList.add("error");
     $("progress").hidden = true;
-  }
-
-  function setPaused(paused) {
-    const button = $("pause");
-    button.setAttribute("aria-pressed", paused);
-    button.querySelector("span").textContent = paused ? "Go on" : "Pause";
   }
 
   function setLens(degrees) {
@@ -519,31 +370,34 @@ scdepth.last = null;
     };
     const click = (id, action) =>
       $(id).addEventListener("click", trying(action));
-    click("camera", () => useCamera());
-    click("turn-camera", () =>
-      useCamera(source.facing === "user" ? "environment" : "user"),
-    );
+    click("camera", async () => {
+      if (source?.kind === "camera") leave();
+      else await useCamera();
+    });
+    click("turn-camera", async () => {
+      const other = source.facing === "user" ? "environment" : "user";
+      leave(); // telephones open one camera at a time
+      await useCamera(other);
+    });
     click("sample", async () => {
       say("");
-      await showSample();
+      await useSample();
     });
     click("reset", () => cloud.orbit.reset());
     click("fit", () => {
-      range = scdepth.last && rangeOf(scdepth.last.depth);
+      if (scdepth.last) range.fit(scdepth.last.depth);
       paint();
     });
     click("pause", async () => {
+      const { video } = source;
       if (video.paused) await video.play();
       else video.pause();
-      setPaused(video.paused);
+      showPaused();
     });
-    $("seek").addEventListener("input", (event) => {
-      video.currentTime = (event.target.value / 1000) * video.duration;
+    $("seek").addEventListener("input", ({ target }) => {
+      const { video } = source;
+      video.currentTime = (target.value / 1000) * video.duration;
     });
-    video.addEventListener(
-      "seeked",
-      trying(() => (video.paused ? lookOnce() : undefined)),
-    );
     $("open").addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
@@ -557,9 +411,6 @@ scdepth.last = null;
         if (file) await open(file);
       }),
     );
-    for (const end of ["nearest", "farthest"]) {
-      $(end).addEventListener("input", ({ target }) => moveEnd(end, target));
-    }
     for (const choice of document.querySelectorAll("[name=points]")) {
       choice.addEventListener("change", paint);
     }
@@ -568,24 +419,6 @@ scdepth.last = null;
     );
     listenForDrops(trying);
     listenForReading();
-  }
-
-  // The other end of the range gives way.
-  function moveEnd(end, slider) {
-    if (!range) return;
-    const depth = fromSlider(slider.value);
-    if (end === "nearest") {
-      range = within({
-        nearest: depth,
-        farthest: Math.max(range.farthest, 1.1 * depth),
-      });
-    } else {
-      range = within({
-        nearest: Math.min(range.nearest, depth / 1.1),
-        farthest: depth,
-      });
-    }
-    paint();
   }
 
   function listenForDrops(trying) {
@@ -620,7 +453,7 @@ scdepth.last = null;
       const down = (event.clientY - box.top) / box.height;
       const x = Math.min(Math.max(Math.floor(across * width), 0), width - 1);
       const y = Math.min(Math.max(Math.floor(down * height), 0), height - 1);
-      reading.textContent = number(depth[y * width + x]);
+      reading.textContent = range.text(depth[y * width + x]);
       reading.style.left = `${100 * across}%`;
       reading.style.top = `${100 * down}%`;
       reading.hidden = false;
@@ -628,9 +461,5 @@ scdepth.last = null;
     canvas.addEventListener("pointerleave", () => {
       reading.hidden = true;
     });
-  }
-
-  function nextFrame() {
-    return new Promise((resolve) => requestAnimationFrame(resolve));
   }
 })();

@@ -4,31 +4,33 @@
 self.scdepth ??= {};
 
 scdepth.Cloud = (() => {
-  const VERTEX = `
-    attribute vec2 place;     // column and row, in pixels of the depth
-    attribute float depth;    // 0: no point here
-    uniform vec2 size;        // width and height of the depth
-    uniform vec2 focal;       // of the camera, in these pixels
-    uniform mat4 view;
-    uniform vec2 scale;       // of the projection
-    uniform float pixels;     // width of a depth pixel on the screen, at 1
-    varying vec2 at;
-    void main() {
-      vec2 ray = (place - 0.5 * (size - 1.0)) / focal;
-      vec4 point = view * vec4(depth * ray.x, depth * ray.y, depth, 1.0);
-      float z = max(point.z, 1e-4);
-      gl_Position = depth > 0.0
-        ? vec4(point.x * scale.x, -point.y * scale.y, z * 0.9999 - 1e-4, z)
-        : vec4(2.0, 2.0, 2.0, 1.0);
-      if (point.z < 1e-4) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
-      gl_PointSize = clamp(pixels * depth / z * 1.6, 1.0, 32.0);
-      at = (place + 0.5) / size;
-    }`;
-  const FRAGMENT = `
-    precision mediump float;
-    uniform sampler2D picture;
-    varying vec2 at;
-    void main() { gl_FragColor = texture2D(picture, at); }`;
+  const POINT = {
+    vertex: `
+      attribute vec2 place;     // column and row, in pixels of the depth
+      attribute float depth;    // 0: no point here
+      uniform vec2 size;        // width and height of the depth
+      uniform vec2 focal;       // of the camera, in these pixels
+      uniform mat4 view;
+      uniform vec2 scale;       // of the projection
+      uniform float near;       // nothing is drawn nearer
+      uniform float pixels;     // width of a depth pixel on the screen, at 1
+      varying vec2 at;
+      void main() {
+        vec2 ray = (place - 0.5 * (size - 1.0)) / focal;
+        vec4 point = view * vec4(depth * ray.x, depth * ray.y, depth, 1.0);
+        float z = point.z;
+        gl_Position = depth > 0.0 && z > near
+          ? vec4(point.x * scale.x, -point.y * scale.y, z - 2.0 * near, z)
+          : vec4(2.0, 2.0, 2.0, 1.0);
+        gl_PointSize = clamp(pixels * depth / z * 1.6, 1.0, 32.0);
+        at = (place + 0.5) / size;
+      }`,
+    fragment: `
+      precision mediump float;
+      uniform sampler2D picture;
+      varying vec2 at;
+      void main() { gl_FragColor = texture2D(picture, at); }`,
+  };
 
   // Ratio of depths two pixels apart above which there is an edge between.
   const EDGE = 1.2;
@@ -66,19 +68,7 @@ scdepth.Cloud = (() => {
 
     prepare() {
       const { gl } = this;
-      const program = gl.createProgram();
-      for (const [kind, source] of [
-        [gl.VERTEX_SHADER, VERTEX],
-        [gl.FRAGMENT_SHADER, FRAGMENT],
-      ]) {
-        const shader = gl.createShader(kind);
-        gl.shaderSource(shader, source);
-        gl.compileShader(shader);
-        gl.attachShader(program, shader);
-      }
-      gl.bindAttribLocation(program, 0, "place");
-      gl.bindAttribLocation(program, 1, "depth");
-      gl.linkProgram(program);
+      const program = scdepth.gl.program(gl, POINT, ["place", "depth"]);
       gl.useProgram(program);
       this.uniform = (name) => gl.getUniformLocation(program, name);
       this.places = gl.createBuffer();
@@ -142,11 +132,7 @@ scdepth.Cloud = (() => {
 
     paint(time) {
       const { gl, canvas } = this;
-      const density = Math.min(devicePixelRatio, 2);
-      canvas.width = Math.round(canvas.clientWidth * density);
-      canvas.height = Math.round(canvas.clientHeight * density);
-      gl.viewport(0, 0, canvas.width, canvas.height);
-      gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+      scdepth.gl.clear(gl);
       const [width, height] = this.size;
       // A picture's pixel need not be square at the network's size.
       const focalX = width / 2 / Math.tan((this.degrees * Math.PI) / 360);
@@ -154,7 +140,8 @@ scdepth.Cloud = (() => {
       // Between all of the picture and all of the canvas.
       const across = canvas.width / width;
       const down = canvas.height / ((height * focalX) / focalY);
-      const fit = Math.min(across, down) ** 0.6 * Math.max(across, down) ** 0.4;
+      const fit =
+        Math.min(across, down) ** 0.75 * Math.max(across, down) ** 0.25;
       const scale = [
         (2 * focalX * fit) / canvas.width,
         (2 * focalX * fit) / canvas.height,
@@ -162,6 +149,7 @@ scdepth.Cloud = (() => {
       gl.uniform2f(this.uniform("size"), width, height);
       gl.uniform2f(this.uniform("focal"), focalX, focalY);
       gl.uniform2f(this.uniform("scale"), ...scale);
+      gl.uniform1f(this.uniform("near"), 0.01 * this.pivot);
       gl.uniform1f(
         this.uniform("pixels"),
         fit * Math.max(1, focalX / focalY),

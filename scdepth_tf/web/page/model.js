@@ -6,6 +6,9 @@ self.scdepth ??= {};
 scdepth.model = (() => {
   const DESCRIPTION = "scdepth.json";
   const FORMAT = 1;
+  // Of the tensors' types in TFLite's schema.fbs.
+  const FLOAT32 = 0;
+  const UINT8 = 3;
   const EXPORT_AGAIN = "Export it again with “scdepth export”.";
 
   // Description and quantization of a depth network.
@@ -104,6 +107,13 @@ scdepth.model = (() => {
   }
 
   function scaleOf(view, tensor) {
+    const kind = field(view, tensor, 1);
+    if (![FLOAT32, UINT8].includes(kind ? view.getInt8(kind) : FLOAT32)) {
+      throw new Error(
+        "This model takes or gives other numbers than float32 and bytes, " +
+          `which browsers do not run. ${EXPORT_AGAIN}`,
+      );
+    }
     const parameters = field(view, tensor, 4);
     if (!parameters) return null;
     const table = follow(view, parameters);

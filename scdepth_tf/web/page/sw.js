@@ -7,6 +7,7 @@ const CACHE = `${PREFIX}@VERSION@`;
 const FILES = "@FILES@";
 
 self.addEventListener("install", (event) => {
+  self.skipWaiting(); // what is kept never changes: names carry the version
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)));
 });
 
@@ -22,7 +23,7 @@ self.addEventListener("message", (event) => {
 });
 
 self.addEventListener("fetch", (event) => {
-  event.respondWith(fromCache(event.request));
+  event.respondWith(answer(event.request));
 });
 
 async function forgetOldVersions() {
@@ -38,8 +39,19 @@ async function keep(files) {
   }
 }
 
-async function fromCache(request) {
+// Files of a version come from the cache. The page itself does so only where
+// its server does not answer: that may have a newer one, or on localhost
+// something else altogether.
+async function answer(request) {
   const cache = await caches.open(CACHE);
-  const options = { ignoreSearch: request.mode === "navigate" };
-  return (await cache.match(request, options)) ?? fetch(request);
+  const kept = await cache.match(request);
+  if (kept && new URL(request.url).searchParams.has("v")) return kept;
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const options = { ignoreSearch: request.mode === "navigate" };
+    const stale = kept ?? (await cache.match(request, options));
+    if (!stale) throw error;
+    return stale;
+  }
 }

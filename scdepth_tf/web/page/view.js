@@ -60,11 +60,7 @@
 
   const orbit = new scdepth.Orbit($("scene"), START, LIMITS, draw);
 
-  start().catch((error) => {
-    $("message").textContent = error.message;
-    $("message").classList.add("error");
-    $("message").hidden = false;
-  });
+  start().catch((error) => fail(error.message));
 
   async function start() {
     describe();
@@ -81,8 +77,19 @@
     $("film").remove();
     document.querySelector(".film").hidden = false;
     const blob = new Blob([response], { type: "video/mp4" });
+    video.onerror = () => {
+      document.querySelector(".film").hidden = true;
+      about.video = false;
+      fail("This browser cannot play the video; the rest is here.");
+    };
     video.src = URL.createObjectURL(blob);
     follow();
+  }
+
+  function fail(text) {
+    $("message").textContent = text;
+    $("message").classList.add("error");
+    $("message").hidden = false;
   }
 
   // The frame that the video shows is the one that is drawn.
@@ -138,25 +145,9 @@
     setFrame(0);
   }
 
-  function program({ vertex, fragment }) {
-    const made = gl.createProgram();
-    for (const [kind, source] of [
-      [gl.VERTEX_SHADER, vertex],
-      [gl.FRAGMENT_SHADER, fragment],
-    ]) {
-      const shader = gl.createShader(kind);
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      gl.attachShader(made, shader);
-    }
-    gl.bindAttribLocation(made, 0, "place");
-    gl.linkProgram(made);
-    return made;
-  }
-
   // Places are uint16 in the box, colours bytes.
   function points(places, colors) {
-    const made = program(POINTS);
+    const made = scdepth.gl.program(gl, POINTS, ["place", "color"]);
     const at = (name) => gl.getUniformLocation(made, name);
     const buffers = [places, colors].map((bytes) => {
       const buffer = gl.createBuffer();
@@ -164,15 +155,14 @@
       gl.bufferData(gl.ARRAY_BUFFER, bytes, gl.STATIC_DRAW);
       return buffer;
     });
-    const color = gl.getAttribLocation(made, "color");
     return (camera) => {
       gl.useProgram(made);
       gl.bindBuffer(gl.ARRAY_BUFFER, buffers[0]);
       gl.enableVertexAttribArray(0);
       gl.vertexAttribPointer(0, 3, gl.UNSIGNED_SHORT, true, 0, 0);
       gl.bindBuffer(gl.ARRAY_BUFFER, buffers[1]);
-      gl.enableVertexAttribArray(color);
-      gl.vertexAttribPointer(color, 3, gl.UNSIGNED_BYTE, true, 0, 0);
+      gl.enableVertexAttribArray(1);
+      gl.vertexAttribPointer(1, 3, gl.UNSIGNED_BYTE, true, 0, 0);
       gl.uniform3fv(at("low"), about.low);
       gl.uniform3fv(at("high"), about.high);
       gl.uniform1f(
@@ -181,12 +171,12 @@
       );
       setCamera(at, camera);
       gl.drawArrays(gl.POINTS, 0, about.points);
-      gl.disableVertexAttribArray(color);
+      gl.disableVertexAttribArray(1);
     };
   }
 
   function lines(kind, places, tint) {
-    const made = program(LINES);
+    const made = scdepth.gl.program(gl, LINES, ["place"]);
     const at = (name) => gl.getUniformLocation(made, name);
     const buffer = gl.createBuffer();
     return (camera) => {
@@ -244,12 +234,8 @@
   }
 
   function paint(time) {
-    const canvas = $("scene");
-    const density = Math.min(devicePixelRatio, 2);
-    canvas.width = Math.round(canvas.clientWidth * density);
-    canvas.height = Math.round(canvas.clientHeight * density);
-    gl.viewport(0, 0, canvas.width, canvas.height);
-    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    const { canvas } = gl;
+    scdepth.gl.clear(gl);
     const shorter = Math.min(canvas.width, canvas.height);
     const focal = shorter / 2 / Math.tan((LENS * Math.PI) / 360);
     const { pivot, length } = looked();
@@ -273,8 +259,10 @@
       return { pivot, length: unit };
     }
     const places = [3, 7, 11].map((i) => about.poses.map((pose) => pose[i]));
-    const low = places.map((values) => Math.min(...values));
-    const high = places.map((values) => Math.max(...values));
+    // Of a long drive they are too many for Math.min(...values).
+    const most = (choose) =>
+      places.map((values) => values.reduce((a, b) => choose(a, b)));
+    const [low, high] = [most(Math.min), most(Math.max)];
     const extent = Math.hypot(...high.map((value, i) => value - low[i]));
     return {
       pivot: low.map((value, i) => (value + high[i]) / 2),
@@ -294,7 +282,7 @@
       `${about.frames} frames, ${seconds.toFixed(1)} s, ` +
       `path ${about.path.toPrecision(3)} scene units`;
     const shape = ([height, width]) => `${width} × ${height}`;
-    const facts = {
+    scdepth.showFacts($("facts"), {
       Frames: `${about.frames}, ${shape(about.image_size)}`,
       "Depth maps": shape(about.depth_size),
       "Middle depth": `${about.median_depth.toPrecision(3)} scene units`,
@@ -305,19 +293,7 @@
         : "none: scdepth predict … --write cloud makes them",
       Video: about.video ? "yes" : "none: scdepth predict … --write video",
       "Written by": about.producer,
-    };
-    $("facts").replaceChildren(
-      ...Object.entries(facts).map(([title, fact]) => {
-        const row = document.createElement("tr");
-        const head = document.createElement("th");
-        head.scope = "row";
-        head.textContent = title;
-        const cell = document.createElement("td");
-        cell.textContent = fact;
-        row.append(head, cell);
-        return row;
-      }),
-    );
+    });
   }
 
   function listen() {

@@ -73,7 +73,7 @@ async function look(bitmap) {
   const values = encode(image, network.input);
   network.values = values;
   const logits = decode(await run(network.compiled, values), network.output);
-  const depth = depthOf(logits, network.metadata.output);
+  const depth = depthOf(logits, network.metadata);
   return { depth, height, width, milliseconds: performance.now() - start };
 }
 
@@ -125,9 +125,12 @@ function decode(values, quantization) {
   return Float32Array.from(values, (code) => (code - zeroPoint) * scale);
 }
 
-function depthOf(logits, { alpha, beta }) {
+// In metres where the file knows them, as scdepth_tf.lite gives it.
+function depthOf(logits, { output, scale }) {
+  const { alpha, beta } = output;
+  const unit = scale?.metres_per_unit ?? 1;
   return logits.map(
-    (logit) => 1 / (alpha / (1 + Math.exp(-Math.max(logit, -80))) + beta),
+    (logit) => unit / (alpha / (1 + Math.exp(-Math.max(logit, -80))) + beta),
   );
 }
 
