@@ -284,6 +284,7 @@ class Export:
         from scdepth_tf import runs
         from scdepth_tf.deploy import export_run
 
+        self._refuse_what_has_no_effect()
         run = runs.open_run(self.run_folder)
         if self.format == "savedmodel":
             self._write_saved_model(run)
@@ -303,6 +304,34 @@ class Export:
             overwrite=self.overwrite,
         ):
             sys.stdout.write(f"{line}\n")
+
+    def _refuse_what_has_no_effect(self) -> None:
+        """A SavedModel that is not the int8 pose network that was asked for
+        would be found out on the server.
+        """
+        tflite_only = (
+            "net",
+            "quantize",
+            "interface",
+            "calibration_data",
+            "verify",
+        )
+        of_no_effect = {
+            "tflite": (),
+            "savedmodel": tflite_only,
+            "preset": (*tflite_only, "image_size", "overwrite"),
+        }[self.format]
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        given = [
+            f"--{'no-' * (name == 'verify')}{name.replace('_', '-')}"
+            for name in of_no_effect
+            if getattr(self, name) != defaults[name]
+        ]
+        if given:
+            raise ValueError(
+                f"{', '.join(given)} has no effect on --format {self.format};"
+                " leave it out, or export with --format tflite"
+            )
 
     def _write_saved_model(self, run: Run) -> None:
         from scdepth_tf import export, runs

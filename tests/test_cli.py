@@ -255,6 +255,29 @@ def test_a_mistake_in_an_evaluation_is_one_line(trained, capfd, case):
     assert expected in message
 
 
+@pytest.mark.parametrize(
+    ("form", "choices", "named"),
+    [
+        ("savedmodel", ["--quantize", "int8"], "--quantize"),
+        ("savedmodel", ["--net", "pose"], "--net"),
+        ("savedmodel", ["--interface", "float32"], "--interface"),
+        ("savedmodel", ["--calibration-data", "x"], "--calibration-data"),
+        ("savedmodel", ["--no-verify"], "--no-verify"),
+        ("preset", ["--image-size", "64", "96"], "--image-size"),
+        ("preset", ["--overwrite", "--net", "pose"], "--net, --overwrite"),
+    ],
+)
+def test_export_refuses_what_has_no_effect_on_a_format(
+    form, choices, named, tmp_path, capsys
+):
+    command = ["export", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert cli.main([*command, "--format", form, *choices]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith(f"scdepth: {named} has no effect on --format")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("scheme", ["float32", "int8"])
 def test_export_writes_a_file_that_lite_runs(trained, tmp_path, scheme):
     _, run = trained

@@ -120,6 +120,45 @@ def test_extreme_logits_give_finite_depth(model_file):
     np.testing.assert_allclose(disparity, [0.01, 0.01, 5.01, 10.01, 10.01])
 
 
+def test_stream_gives_each_frames_own_depth(model_file):
+    """Whatever buffers it reuses, and when the camera changes its size."""
+    predict = lite.DepthPredictor(model_file)
+    video = [next(frames(1, (150, 200), seed=i)) for i in range(2)]
+    video += [next(frames(1, (80, 90))), next(frames(1, IMAGE_SIZE))]
+    video += video[:1]
+    for at_image in (False, True):
+        alone = [
+            lite.DepthPredictor(model_file)(frame, at_image) for frame in video
+        ]
+        stream = predict.stream(iter(video), resize_to_image=at_image)
+        for expected, depth in zip(alone, stream, strict=True):
+            np.testing.assert_array_equal(depth, expected)
+
+
+def test_stream_takes_a_frame_only_when_its_depth_is_asked_for(model_file):
+    taken = []
+
+    def camera():
+        for frame in frames(3, (70, 90)):
+            taken.append(frame)
+            yield frame
+
+    stream = lite.DepthPredictor(model_file).stream(camera())
+    for count in (1, 2, 3):
+        next(stream)
+        assert len(taken) == count
+
+
+def test_answer_of_a_call_stays_when_others_follow(model_file):
+    predict = lite.DepthPredictor(model_file)
+    image, other = frames(2, (150, 200))
+    for at_image in (False, True):
+        depth = predict(image, resize_to_image=at_image)
+        kept = depth.copy()
+        predict(other, resize_to_image=at_image)
+        np.testing.assert_array_equal(depth, kept)
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [

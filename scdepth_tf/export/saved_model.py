@@ -222,8 +222,21 @@ def _require(
 
 
 def _check_images(images: tf.Tensor) -> tf.Tensor:
-    """Refuses [B, H, W, 3] that are empty, tiny or huge."""
-    return _check_size(tf.shape(images)[:3], then=images)
+    """Refuses [B, H, W, 3] that are empty, tiny, huge or not of 3 channels.
+
+    TensorFlow Serving does not compare requests with the signature's shape,
+    and TensorFlow takes its last number for granted: it has to be counted.
+    """
+    size = tf.shape(images)[:3]
+    pixels = tf.reduce_prod(tf.cast(size, tf.int64))
+    values = tf.size(images, out_type=tf.int64)
+    images = _require(
+        values == 3 * pixels,
+        "expected images of 3 channels (red, green, blue), got",
+        values // tf.maximum(pixels, 1),
+        then=images,
+    )
+    return _check_size(size, then=images)
 
 
 def _check_size(size: tf.Tensor, then: tf.Tensor) -> tf.Tensor:

@@ -295,7 +295,7 @@ def fill(network: DepthNet | PoseNet, published: Published) -> None:
     layers = [*network.encoder.layers, *network.network.layers]
 
     def name(layer: str) -> str:
-        return layout.head.get(layer) or layout.encoder + _resnet_name(layer)
+        return layout.head.get(layer) or layout.encoder + resnet_name(layer)
 
     _check_nothing_left(published, [name(x.name) for x in _weighted(layers)])
     put_weights(layers, published.state, name, published.path)
@@ -321,8 +321,8 @@ def load_encoder(encoder: keras.Model, path: str | Path) -> None:
     published = Published(whole.path, _ENCODER, whole.encoder_state)
     _check_encoder(encoder, published)
     layers = _weighted(encoder.layers)
-    _check_nothing_left(published, [_resnet_name(x.name) for x in layers])
-    put_weights(layers, published.state, _resnet_name, published.path)
+    _check_nothing_left(published, [resnet_name(x.name) for x in layers])
+    put_weights(layers, published.state, resnet_name, published.path)
 
 
 def _check_encoder(encoder: keras.Model, published: Published) -> None:
@@ -439,7 +439,7 @@ def _pair_kernel(kernel: np.ndarray) -> np.ndarray:
     return np.concatenate([half + direction, half - direction], axis=2)
 
 
-def _resnet_name(layer: str) -> str:
+def resnet_name(layer: str) -> str:
     """Name of our layer in a ResNet of torchvision: stage2_block1_conv1_norm
     is layer2.1.bn1 there.
     """

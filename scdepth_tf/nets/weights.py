@@ -33,7 +33,7 @@ def load_imagenet(encoder: keras.Model) -> None:
             f" {encoder.name} give the path of a file with torchvision's"
         )
     path = lite0_weights_file()
-    put_weights(encoder.layers, read_torch_file(path), _lite0_name, path)
+    put_weights(encoder.layers, read_torch_file(path), lite0_name, path)
 
 
 def lite0_weights_file() -> Path:
@@ -64,7 +64,7 @@ def lite0_weights_file() -> Path:
     return path
 
 
-def _lite0_name(layer_name: str) -> str:
+def lite0_name(layer_name: str) -> str:
     """Name of our layer in the published state: block3_expand_norm is
     _blocks.3._bn0 there.
     """
