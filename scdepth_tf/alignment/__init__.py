@@ -26,6 +26,7 @@ from scdepth_tf.alignment.path import (
     aligned_step,
     fuse,
     refine,
+    refine_path,
     refine_steps,
     smooth,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "fuse",
     "prepare_frame",
     "refine",
+    "refine_path",
     "refine_steps",
     "scene_frames",
     "smooth",

@@ -15,9 +15,10 @@ WINDOW = 256
 OVERLAP = 64
 """Steps that a window shares with the next; what is further away than half of
 them hardly counts."""
-VELOCITY_CHANGE = 0.005
+VELOCITY_CHANGE = 0.02
 """How much a vehicle's velocity changes from a frame to the next, as a share
-of the usual step: 0.5 m/s² at 10 m/s and 10 frames a second."""
+of the usual step: 2 m/s² at 10 m/s and 10 frames a second. A quarter of that
+fits steady driving better and is wrong where a car brakes."""
 STEP_NOISE = 0.1
 """The same of a step's error, at most; measured on four streets and KITTI's
 sequence 06."""
@@ -36,7 +37,7 @@ _FEWEST = 5
 def refine(
     frames: Iterable[Frame],
     initial: np.ndarray,
-    velocity_change: float = VELOCITY_CHANGE,
+    velocity_change: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """A better path, in the unit of the frames' depth. Holds two frames.
@@ -46,7 +47,8 @@ def refine(
         initial: world_from_camera `[N, 4, 4]`: what `chain` makes of the pose
             network's motions.
         velocity_change: of the carrier from frame to frame, as a share of the
-            usual step; for a hand 0.3 or more, infinity does not smooth.
+            usual step; infinity does not smooth. None tells it from the steps
+            (`common_change`).
         progress: called with frames done and in all.
 
     Returns:
@@ -68,8 +70,26 @@ def refine(
         raise ValueError(
             f"{count} frames for {len(initial)} poses; give the same frames"
         )
+    return refine_path(initial, aligned, velocity_change)
+
+
+def refine_path(
+    initial: np.ndarray,
+    aligned: np.ndarray,
+    velocity_change: float | None = None,
+) -> np.ndarray:
+    """A better path, of what the pose network and what alignment says.
+
+    Args:
+        initial: world_from_camera `[N, 4, 4]`.
+        aligned: see `refine_steps`.
+        velocity_change: see `refine`.
+
+    Returns:
+        world_from_camera `[N, 4, 4]`, in the unit of the depth.
+    """
     path = [initial[0]]
-    for step in refine_steps(guessed, aligned, velocity_change):
+    for step in refine_steps(steps(initial), aligned, velocity_change):
         path.append(path[-1] @ step)
     return np.stack(path)
 
@@ -77,7 +97,7 @@ def refine(
 def refine_steps(
     guessed: np.ndarray,
     aligned: np.ndarray,
-    velocity_change: float = VELOCITY_CHANGE,
+    velocity_change: float | None = None,
 ) -> np.ndarray:
     """The best steps, of what the pose network and what alignment says.
 
@@ -103,14 +123,43 @@ def refine_steps(
     )
     flicker = _flicker(steps[:, _MOVED]) / max(_usual_length(steps), 1e-30)
     noise = min(STEP_NOISE, flicker / 2**0.5 / _FLICKERING)
+    if velocity_change is None:
+        velocity_change = VELOCITY_CHANGE
+        if np.count_nonzero(known) >= _FEWEST:
+            change = common_change(first[known, :3], second[known, :3])
+            velocity_change = max(change, velocity_change)
     steps[:, _MOVED] = smooth(steps[:, _MOVED], noise / velocity_change)
     return from_coordinates(steps)
+
+
+def common_change(first: np.ndarray, second: np.ndarray) -> float:
+    """How much a velocity changes from step to step, as a share of its usual
+    length: the part of it that two measurements of it have in common.
+
+    A hand changes it by a third; of a vehicle's change nothing is left, because
+    as much as the noise that both may have in common is taken off.
+
+    Args:
+        first: `[N, 3]`.
+        second: `[N, 3]`, the same by another measurement.
+    """
+    changes = [
+        change / max(float(np.median(np.linalg.norm(one, axis=1))), 1e-30)
+        for change, one in zip(
+            _changes(first, second), (first, second), strict=True
+        )
+    ]
+    common = float(np.mean(np.sum(changes[0] * changes[1], axis=1))) / 3
+    return max(common - 2 * (STEP_NOISE * _FLICKERING) ** 2, 0.0) ** 0.5
 
 
 def fuse(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Mean of two measurements of one signal, both `[N, C]`, weighted by how
     steady they are (variance of the differences from one to the next); where
     the second is NaN, the first.
+
+    Weights by what only one of them changes would be steeper, and measured
+    worse: much of what is wrong does not change from one to the next.
     """
     known = np.isfinite(second).all(axis=1)
     if np.count_nonzero(known) < _FEWEST:
@@ -153,6 +202,17 @@ def aligned_step(before: Frame, after: Frame, guess: np.ndarray) -> np.ndarray:
         [inverse(forward.source_from_target), backward.source_from_target]
     )
     return from_coordinates(coordinates(both).mean(axis=0)[None])[0]
+
+
+def _changes(*signals: np.ndarray) -> list[np.ndarray]:
+    """Differences `[N - 1, C]` from one to the next, outliers shortened."""
+    changes = []
+    for signal in signals:
+        change = np.diff(signal, axis=0)
+        length = np.linalg.norm(change, axis=1, keepdims=True)
+        longest = max(3 * float(np.median(length)), 1e-30)
+        changes.append(change * np.minimum(1, longest / length.clip(1e-30)))
+    return changes
 
 
 def _flicker(values: np.ndarray) -> float:
