@@ -310,6 +310,11 @@ class PredictConfig:
     next, as a share of the usual step. By default told from the footage, and
     at least what a vehicle does, 0.02."""
 
+    refine: int = 0
+    """First train so many steps on this very footage (100 to 300), and keep
+    what came of it if frames held out are explained better; the run stays as
+    it is. Takes the camera, and some 24 frames or more."""
+
     voxel: float | None = None
     """Edge of the cells of the cloud, in the unit of the depth; a hundredth of
     the median depth by default. Those of the mesh are twice as large."""

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,8 +31,13 @@ from scdepth_tf.predict.sources import Source, open_sources
 from scdepth_tf.predict.store import CHUNK, Store
 from scdepth_tf.prepare.writing import described_file
 
+if TYPE_CHECKING:
+    from scdepth_tf.predict.refining import Refiner
+
 DESCRIPTION = "predict.json"
 _STORE = ".predictions"
+_LEFT = (_STORE, "refinement")
+"""Folders of a job that has not written anything yet."""
 
 
 def predict(
@@ -69,6 +75,7 @@ def predict(
     """
     from scdepth_tf import runs
     from scdepth_tf.predict.networks import sequence_predictor
+    from scdepth_tf.predict.refining import Refiner
 
     run = runs.open_run(run_folder)
     path = runs.weights_path(run, weights)
@@ -90,8 +97,12 @@ def predict(
     }
     claim(Path(out), job)
     model = runs.load_model(run, path)
-    predictor = sequence_predictor(model, run.config.data.image_size)
-    return predict_sources(sources, predictor, out, config, progress, scale)
+    size = run.config.data.image_size
+    predictor = sequence_predictor(model, size)
+    refiner = Refiner(model, size, config.refine) if config.refine else None
+    return predict_sources(
+        sources, predictor, out, config, progress, scale, refiner
+    )
 
 
 def predict_sources(
@@ -101,6 +112,7 @@ def predict_sources(
     config: PredictConfig,
     progress: Progress | None = None,
     scale: Scale | None = None,
+    refiner: Refiner | None = None,
 ) -> list[Sequence]:
     """The same for open sources and any predictor, in a folder that was
     claimed (see `claim`).
@@ -112,18 +124,22 @@ def predict_sources(
         config: what to write.
         progress: called after some frames.
         scale: what makes metres of it; None keeps scene units.
+        refiner: refines the networks of the predictor on each source.
     """
-    if scale:
-        predictor = _in_metres(predictor, scale.metres_per_unit)
     sequences = []
     for source in sources:
         folder = Path(out)
         if len(sources) > 1:
             folder /= source.name.replace("/", "_")
+        refinement = refiner(source, folder, progress) if refiner else None
+        its_scale = refinement.rescaled(scale) if refinement else scale
+        its_predictor = _in_metres(predictor, its_scale)
         store = Store(folder / _STORE)
         align = config.align and source.intrinsics is not None
-        ask(source, predictor, store, config.batch_size, align, progress)
-        sequence = _sequence(source, folder, store, config, scale)
+        ask(source, its_predictor, store, config.batch_size, align, progress)
+        sequence = _sequence(source, folder, store, config, its_scale)
+        if refinement:
+            sequence = dataclasses.replace(sequence, refinement=refinement)
         _write_trajectory(sequence)
         _write(source, sequence, store, progress)
         sequences.append(sequence)
@@ -150,13 +166,14 @@ def claim(out: Path, job: Mapping[str, object]) -> None:
         differences = [key for key in ours if ours[key] != theirs.get(key)]
         if not differences:
             return
-        if {path.name for path in out.iterdir()} - {DESCRIPTION, _STORE}:
+        if {path.name for path in out.iterdir()} - {DESCRIPTION, *_LEFT}:
             raise ValueError(
                 f"{out} holds predictions of another job: "
                 f"{' and '.join(differences)} differ; choose another --out"
             )
         # That job was killed, or failed, before it had written anything.
-        shutil.rmtree(out / _STORE, ignore_errors=True)
+        for name in _LEFT:
+            shutil.rmtree(out / name, ignore_errors=True)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(
             f"{out} already exists and holds no predictions; choose another "
@@ -180,14 +197,18 @@ def _scale(config: PredictConfig, found: Scale | None) -> Scale | None:
     return Scale(told, "--metres-per-unit", 1, "given", 0, None, None)
 
 
-def _in_metres(predictor: Predictor, metres_per_unit: float) -> Predictor:
+def _in_metres(predictor: Predictor, scale: Scale | None) -> Predictor:
+    """The predictor, times the scale where there is one."""
+    if scale is None:
+        return predictor
+
     def predict(
         images: Many[np.ndarray], previous: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         depths, motions = predictor(images, previous)
         motions = motions.copy()
-        motions[:, :3, 3] *= metres_per_unit
-        return depths * np.float32(metres_per_unit), motions
+        motions[:, :3, 3] *= scale.metres_per_unit
+        return depths * np.float32(scale.metres_per_unit), motions
 
     return predict
 
@@ -287,8 +308,11 @@ def _check(sources: Many[Source], config: PredictConfig) -> None:
         if value is not None and not value > 0:
             option = "--" + name.replace("_", "-")
             raise ValueError(f"{option} is {value:g}; give a number > 0")
+    if config.refine < 0:
+        raise ValueError(f"--refine is {config.refine}; give 0 or more steps")
     outputs.check_installed(config.write)
     asked = [name for name in config.write if name in outputs.NEED_CAMERA]
+    asked += ["--refine"] if config.refine else []
     unknown = [source.name for source in sources if source.intrinsics is None]
     if asked and unknown:
         raise ValueError(
@@ -326,6 +350,7 @@ def _describe(out: Path, sequence: Sequence) -> None:
         "frames": len(sequence.poses),
         "unit": sequence.unit,
         "scale": sequence.scale and sequence.scale.to_dict(),
+        "refinement": sequence.refinement and sequence.refinement.to_dict(),
         "depth_size": sequence.depth_size,
         "image_size": sequence.image_size,
         "intrinsics": None if camera is None else camera.tolist(),

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,9 @@ from scdepth_tf.config import PredictConfig
 from scdepth_tf.metres import Scale
 from scdepth_tf.metrics.reprojection import scale_intrinsics
 from scdepth_tf.predict.store import DepthStatistics
+
+if TYPE_CHECKING:
+    from scdepth_tf.predict.refining import Refinement
 
 CODES = 65534
 """The largest depth code of a 16-bit PNG; many readers take 65535 as none."""
@@ -51,6 +55,9 @@ class Sequence:
 
     scale: Scale | None = None
     """How the lengths became metres; None: they are scene units."""
+
+    refinement: Refinement | None = None
+    """What refining on the footage brought; None: not asked for."""
 
     @property
     def unit(self) -> str:
