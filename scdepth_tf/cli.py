@@ -207,8 +207,13 @@ class Predict:
         for sequence in sequences:
             sys.stdout.write(
                 f"{sequence.folder}: {len(sequence.poses)} frames, median "
-                f"depth {sequence.depth.median:.3g} scene units\n"
+                f"depth {sequence.depth.median:.3g} {sequence.unit}\n"
             )
+            if sequence.refinement:
+                sys.stdout.write(f"{sequence.refinement.describe()}\n")
+        scale = sequences[0].scale
+        if scale:
+            sys.stdout.write(f"In metres by {scale.describe()}.\n")
 
 
 @dataclasses.dataclass(frozen=True)

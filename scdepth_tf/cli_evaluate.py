@@ -212,9 +212,10 @@ class Odometry:
     refine: bool = False
     """Also refine the trajectories of a run by its depth, and show both."""
 
-    velocity_change: float = 0.005
+    velocity_change: float | None = None
     """With refine: how much the camera's velocity changes from a frame to the
-    next, as a share of the usual step: 0.005 on a vehicle, 0.3 in a hand."""
+    next, as a share of the usual step. By default told from the frames, and at
+    least what a vehicle does, 0.02."""
 
     lengths: tuple[float, ...] = ()
     """Metres of the segments of t_err and r_err; KITTI's 100 to 800 by

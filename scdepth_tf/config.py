@@ -297,13 +297,31 @@ class PredictConfig:
     fov: float | None = None
     """Horizontal field of view in degrees, in place of the intrinsics."""
 
+    metres_per_unit: float | None = None
+    """How many metres a scene unit is; by default what `scdepth calibrate`
+    found for the weights, if it was run. 0 keeps scene units."""
+
+    align: bool = True
+    """Where the camera is known, lay neighbouring frames with their depth over
+    each other, for a steadier trajectory than the pose network's own."""
+
+    velocity_change: float | None = None
+    """With align: how much the camera's velocity changes from a frame to the
+    next, as a share of the usual step. By default told from the footage, and
+    at least what a vehicle does, 0.02."""
+
+    refine: int = 0
+    """First train so many steps on this very footage (100 to 300), and keep
+    what came of it if frames held out are explained better; the run stays as
+    it is. Takes the camera, and some 24 frames or more."""
+
     voxel: float | None = None
-    """Edge of the cells of the cloud, in scene units; a hundredth of the median
-    depth by default. Those of the mesh are twice as large."""
+    """Edge of the cells of the cloud, in the unit of the depth; a hundredth of
+    the median depth by default. Those of the mesh are twice as large."""
 
     farthest: float | None = None
-    """Leave points deeper than this, in scene units, out of cloud and mesh;
-    two median depths by default."""
+    """Leave points deeper than this, in the unit of the depth, out of cloud and
+    mesh; two median depths by default."""
 
     batch_size: int = 8
     """Frames that the networks see at once."""

@@ -59,9 +59,10 @@ def plot_odometry(report: OdometryReport, path: str | Path) -> None:
 
 
 def plot_trajectory(
-    poses: np.ndarray, times: np.ndarray, path: str | Path
+    poses: np.ndarray, times: np.ndarray, path: str | Path, unit: str
 ) -> None:
-    """A trajectory `[N, 4, 4]` from above, and its speed over `times` `[N]`.
+    """A trajectory `[N, 4, 4]` from above, and its speed over `times` `[N]`;
+    `unit` is that of the positions.
 
     Raises:
         ValueError: the file cannot be written.
@@ -72,14 +73,14 @@ def plot_trajectory(
     above.plot(positions[:, 0], positions[:, 2], _OURS)
     above.plot(*positions[0, [0, 2]], "o", color=_OURS, markersize=5)
     above.set_aspect("equal", "datalim")
-    above.set_xlabel("x, right (scene units)")
-    above.set_ylabel("z, forward (scene units)")
+    above.set_xlabel(f"x, right ({unit})")
+    above.set_ylabel(f"z, forward ({unit})")
     above.set_title("from above; the dot is the start")
     moved = np.linalg.norm(np.diff(positions, axis=0), axis=1)
     speed.plot(times[1:], moved, _OURS)
     speed.set_ylim(bottom=0)
     speed.set_xlabel("time (s)")
-    speed.set_ylabel("moved since the frame before (scene units)")
+    speed.set_ylabel(f"moved since the frame before ({unit})")
     for axis in (above, speed):
         _clean(axis)
     _save(figure, path)

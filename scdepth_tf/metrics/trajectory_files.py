@@ -66,7 +66,10 @@ def write_kitti(path: str | Path, poses: np.ndarray) -> None:
 
 
 def write_tum(
-    path: str | Path, poses: np.ndarray, times: np.ndarray | None = None
+    path: str | Path,
+    poses: np.ndarray,
+    times: np.ndarray | None = None,
+    unit: str | None = None,
 ) -> None:
     """Writes poses `[N, 4, 4]` as TUM lines, whole or not at all.
 
@@ -74,6 +77,7 @@ def write_tum(
         path: the file.
         poses: world_from_camera.
         times: `[N]` seconds; by default the number of the frame.
+        unit: of the positions, for the comment on top.
 
     Raises:
         ValueError: the file cannot be written.
@@ -83,7 +87,8 @@ def write_tum(
     rows = np.column_stack(
         [times, poses[:, :3, 3], quaternions(poses[:, :3, :3])]
     )
-    write_whole(path, "# time x y z qx qy qz qw\n" + _lines(rows))
+    comment = "# time x y z qx qy qz qw" + (f", {unit}" if unit else "")
+    write_whole(path, f"{comment}\n{_lines(rows)}")
 
 
 def matched(truth: Trajectory, estimate: Trajectory) -> tuple[np.ndarray, ...]:

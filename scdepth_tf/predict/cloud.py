@@ -29,11 +29,8 @@ def write_cloud(sequence: Sequence) -> Iterator[Sink]:
     """
     path = sequence.folder / FILE
     intrinsics = sequence.depth_intrinsics
-    comments = (
-        "world: the first camera, x right, y down, z forward, scene units",
-    )
     with (
-        open_ply(path, comments) as ply,
+        open_ply(path, (sequence.described_world,)) as ply,
         tempfile.TemporaryDirectory(
             dir=sequence.folder, prefix=SCRATCH
         ) as folder,

@@ -36,15 +36,15 @@ def write_png(sequence: Sequence) -> Iterator[Callable[[PredictedFrame], None]]:
 
 @contextlib.contextmanager
 def write_npz(sequence: Sequence) -> Iterator[Callable[[PredictedFrame], None]]:
-    """depth_npz/FRAME.npz: `depth` float32 [h, w] in scene units, `pose`
-    [4, 4] world_from_camera and, where the camera is known, `intrinsics`
-    [3, 3] in pixels of the depth map.
+    """depth_npz/FRAME.npz: `depth` float32 [h, w], `pose` [4, 4]
+    world_from_camera, the `unit` of both and, where the camera is known,
+    `intrinsics` [3, 3] in pixels of the depth map.
 
     Files that are there are kept.
     """
-    camera = {}
+    same = {"unit": np.array(sequence.unit)}
     if sequence.intrinsics is not None:
-        camera["intrinsics"] = sequence.depth_intrinsics
+        same["intrinsics"] = sequence.depth_intrinsics
 
     def add(frame: PredictedFrame) -> None:
         path = sequence.folder / "depth_npz" / f"{frame.name}.npz"
@@ -52,7 +52,7 @@ def write_npz(sequence: Sequence) -> Iterator[Callable[[PredictedFrame], None]]:
             return
         with replace_file(path) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(
-                file, depth=frame.depth, pose=frame.pose, **camera
+                file, depth=frame.depth, pose=frame.pose, **same
             )
 
     yield add

@@ -8,36 +8,36 @@ import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import scdepth_tf
+from scdepth_tf import alignment
 from scdepth_tf.config import PredictConfig
 from scdepth_tf.data.tfds import is_tfds
 from scdepth_tf.evaluate.plots import plot_trajectory
 from scdepth_tf.files import write_whole
+from scdepth_tf.metres import Scale
 from scdepth_tf.metrics.odometry import chain
 from scdepth_tf.metrics.trajectory_files import write_kitti, write_tum
 from scdepth_tf.predict import cloud, outputs
+from scdepth_tf.predict.asking import Predictor, Progress, ask
 from scdepth_tf.predict.sequence import PredictedFrame, Sequence
 from scdepth_tf.predict.sources import Source, open_sources
-from scdepth_tf.predict.store import CHUNK, Store, Stored
-from scdepth_tf.prepare.footage import Frame
+from scdepth_tf.predict.store import CHUNK, Store
 from scdepth_tf.prepare.writing import described_file
+
+if TYPE_CHECKING:
+    from scdepth_tf.predict.refining import Refiner
 
 DESCRIPTION = "predict.json"
 _STORE = ".predictions"
-
-Predictor = Callable[
-    [Many[np.ndarray], np.ndarray | None], tuple[np.ndarray, np.ndarray]
-]
-"""See `networks.sequence_predictor`."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is done, frames done and frames in all (0: unknown)."""
+_LEFT = (_STORE, "refinement")
+"""Folders of a job that has not written anything yet."""
 
 
 def predict(
@@ -75,6 +75,7 @@ def predict(
     """
     from scdepth_tf import runs
     from scdepth_tf.predict.networks import sequence_predictor
+    from scdepth_tf.predict.refining import Refiner
 
     run = runs.open_run(run_folder)
     path = runs.weights_path(run, weights)
@@ -85,7 +86,7 @@ def predict(
         functools.partial(runs.learned_intrinsics, run),
     )
     _check(sources, config)
-    scale = runs.read_scale(run) if weights == "best" else None
+    scale = _scale(config, runs.read_scale(run) if weights == "best" else None)
     job = {
         "metres_per_unit": scale and scale.metres_per_unit,
         "run": str(Path(run_folder).absolute()),
@@ -96,8 +97,12 @@ def predict(
     }
     claim(Path(out), job)
     model = runs.load_model(run, path)
-    predictor = sequence_predictor(model, run.config.data.image_size)
-    return predict_sources(sources, predictor, out, config, progress)
+    size = run.config.data.image_size
+    predictor = sequence_predictor(model, size)
+    refiner = Refiner(model, size, config.refine) if config.refine else None
+    return predict_sources(
+        sources, predictor, out, config, progress, scale, refiner
+    )
 
 
 def predict_sources(
@@ -106,18 +111,35 @@ def predict_sources(
     out: str | Path,
     config: PredictConfig,
     progress: Progress | None = None,
+    scale: Scale | None = None,
+    refiner: Refiner | None = None,
 ) -> list[Sequence]:
     """The same for open sources and any predictor, in a folder that was
     claimed (see `claim`).
+
+    Args:
+        sources: the footage.
+        predictor: the networks, in scene units.
+        out: the folder.
+        config: what to write.
+        progress: called after some frames.
+        scale: what makes metres of it; None keeps scene units.
+        refiner: refines the networks of the predictor on each source.
     """
     sequences = []
     for source in sources:
         folder = Path(out)
         if len(sources) > 1:
             folder /= source.name.replace("/", "_")
+        refinement = refiner(source, folder, progress) if refiner else None
+        its_scale = refinement.rescaled(scale) if refinement else scale
+        its_predictor = _in_metres(predictor, its_scale)
         store = Store(folder / _STORE)
-        _predict(source, predictor, store, config.batch_size, progress)
-        sequence = _sequence(source, folder, store, config)
+        align = config.align and source.intrinsics is not None
+        ask(source, its_predictor, store, config.batch_size, align, progress)
+        sequence = _sequence(source, folder, store, config, its_scale)
+        if refinement:
+            sequence = dataclasses.replace(sequence, refinement=refinement)
         _write_trajectory(sequence)
         _write(source, sequence, store, progress)
         sequences.append(sequence)
@@ -144,13 +166,14 @@ def claim(out: Path, job: Mapping[str, object]) -> None:
         differences = [key for key in ours if ours[key] != theirs.get(key)]
         if not differences:
             return
-        if {path.name for path in out.iterdir()} - {DESCRIPTION, _STORE}:
+        if {path.name for path in out.iterdir()} - {DESCRIPTION, *_LEFT}:
             raise ValueError(
                 f"{out} holds predictions of another job: "
                 f"{' and '.join(differences)} differ; choose another --out"
             )
         # That job was killed, or failed, before it had written anything.
-        shutil.rmtree(out / _STORE, ignore_errors=True)
+        for name in _LEFT:
+            shutil.rmtree(out / name, ignore_errors=True)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(
             f"{out} already exists and holds no predictions; choose another "
@@ -159,82 +182,43 @@ def claim(out: Path, job: Mapping[str, object]) -> None:
     _write_description(out, {"job": dict(job), "sequences": {}})
 
 
-def _predict(
-    source: Source,
-    predictor: Predictor,
-    store: Store,
-    batch_size: int,
-    progress: Progress | None,
-) -> None:
-    """Ask the networks about all frames that are not stored yet."""
-    if store.is_complete:
-        return
-    previous: np.ndarray | None = None
-    waiting: list[Stored] = []
-    batch: list[tuple[Frame, np.ndarray]] = []
-    done = store.frames
-
-    def ask() -> None:
-        nonlocal previous, done
-        frames, images = zip(*batch, strict=True)
-        batch.clear()
-        depths, motions = predictor(images, previous)
-        previous = images[-1]
-        for frame, depth, motion in zip(frames, depths, motions, strict=True):
-            _check_prediction(source, frame, depth, motion)
-            waiting.append(Stored(frame.name, frame.time, depth, motion))
-        done += len(frames)
-        if progress:
-            progress("predicting", done, source.expected_frames)
-        # The end of a chunk is always the end of a batch.
-        if len(waiting) == CHUNK:
-            store.append(waiting)
-            waiting.clear()
-
-    names: set[str] = set()
-    start = store.frames
-    for index, frame in enumerate(source.frames()):
-        if frame.name in names:
-            raise ValueError(
-                f"{source.name}: two pictures are called {frame.name}; give "
-                "each frame a name of its own"
-            )
-        names.add(frame.name)
-        if index < start - 1:
-            continue
-        if index == start - 1:
-            previous = frame.read()
-            continue
-        batch.append((frame, frame.read()))
-        if len(batch) == min(batch_size, CHUNK - len(waiting)):
-            ask()
-    if batch:
-        ask()
-    if waiting:
-        store.append(waiting)
-    if not store.frames:
-        raise ValueError(f"{source.name}: holds no frames; nothing to predict")
-    store.complete()
-
-
-def _check_prediction(
-    source: Source, frame: Frame, depth: np.ndarray, motion: np.ndarray
-) -> None:
-    wrong = None
-    if not (np.isfinite(depth).all() and (depth > 0).all()):
-        wrong = "depth"
-    elif not np.isfinite(motion).all():
-        wrong = "motion"
-    if wrong:
+def _scale(config: PredictConfig, found: Scale | None) -> Scale | None:
+    """What makes metres of scene units: what is told, else what was found."""
+    told = config.metres_per_unit
+    if told is None:
+        return found
+    if not 0 <= told < np.inf:
         raise ValueError(
-            f"{source.name}, frame {frame.name}: the predicted {wrong} is not "
-            "finite; the weights are damaged or their training diverged (see "
-            "the run's history.csv)"
+            f"--metres-per-unit is {told:g}; give a number > 0, or 0 for scene "
+            "units"
         )
+    if not told:
+        return None
+    return Scale(told, "--metres-per-unit", 1, "given", 0, None, None)
+
+
+def _in_metres(predictor: Predictor, scale: Scale | None) -> Predictor:
+    """The predictor, times the scale where there is one."""
+    if scale is None:
+        return predictor
+
+    def predict(
+        images: Many[np.ndarray], previous: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        depths, motions = predictor(images, previous)
+        motions = motions.copy()
+        motions[:, :3, 3] *= scale.metres_per_unit
+        return depths * np.float32(scale.metres_per_unit), motions
+
+    return predict
 
 
 def _sequence(
-    source: Source, folder: Path, store: Store, config: PredictConfig
+    source: Source,
+    folder: Path,
+    store: Store,
+    config: PredictConfig,
+    scale: Scale | None,
 ) -> Sequence:
     first = next(store.read())
     return Sequence(
@@ -244,10 +228,19 @@ def _sequence(
         depth_size=first.depth.shape,
         intrinsics=source.intrinsics,
         depth=store.statistics(),
-        poses=chain(store.motions()[1:]),
+        poses=_path(store, config.velocity_change),
         times=store.times(),
         config=config,
+        scale=scale,
     )
+
+
+def _path(store: Store, velocity_change: float | None) -> np.ndarray:
+    """world_from_camera [N, 4, 4]."""
+    guessed, aligned = chain(store.motions()[1:]), store.steps()[1:]
+    if not np.isfinite(aligned).all(axis=(1, 2)).any():
+        return guessed
+    return alignment.refine_path(guessed, aligned, velocity_change)
 
 
 def _write_trajectory(sequence: Sequence) -> None:
@@ -255,8 +248,8 @@ def _write_trajectory(sequence: Sequence) -> None:
         return
     folder, poses, times = sequence.folder, sequence.poses, sequence.times
     write_kitti(folder / "trajectory.txt", poses)
-    write_tum(folder / "trajectory.tum", poses, times)
-    plot_trajectory(poses, times, folder / "trajectory.png")
+    write_tum(folder / "trajectory.tum", poses, times, sequence.unit)
+    plot_trajectory(poses, times, folder / "trajectory.png", sequence.unit)
 
 
 def _write(
@@ -310,12 +303,16 @@ def _check(sources: Many[Source], config: PredictConfig) -> None:
         raise ValueError(
             f"--batch-size is {config.batch_size}; give 1 to {CHUNK}"
         )
-    for name in ("voxel", "farthest"):
+    for name in ("voxel", "farthest", "velocity_change"):
         value = getattr(config, name)
         if value is not None and not value > 0:
-            raise ValueError(f"--{name} is {value:g}; give a positive length")
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{option} is {value:g}; give a number > 0")
+    if config.refine < 0:
+        raise ValueError(f"--refine is {config.refine}; give 0 or more steps")
     outputs.check_installed(config.write)
     asked = [name for name in config.write if name in outputs.NEED_CAMERA]
+    asked += ["--refine"] if config.refine else []
     unknown = [source.name for source in sources if source.intrinsics is None]
     if asked and unknown:
         raise ValueError(
@@ -328,7 +325,8 @@ def _check(sources: Many[Source], config: PredictConfig) -> None:
 def _settings(config: PredictConfig) -> dict[str, object]:
     """Choices that a job that is gone on with must have in common."""
     settings = dataclasses.asdict(config)
-    del settings["write"], settings["batch_size"]
+    for name in ("write", "batch_size", "metres_per_unit"):
+        del settings[name]
     return settings
 
 
@@ -350,7 +348,9 @@ def _describe(out: Path, sequence: Sequence) -> None:
     camera = sequence.intrinsics
     content["sequences"][sequence.name] = {
         "frames": len(sequence.poses),
-        "unit": "scene units, one unknown length for the whole sequence",
+        "unit": sequence.unit,
+        "scale": sequence.scale and sequence.scale.to_dict(),
+        "refinement": sequence.refinement and sequence.refinement.to_dict(),
         "depth_size": sequence.depth_size,
         "image_size": sequence.image_size,
         "intrinsics": None if camera is None else camera.tolist(),

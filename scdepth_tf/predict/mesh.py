@@ -52,10 +52,7 @@ def write_mesh(sequence: Sequence) -> Iterator[Sink]:
         ValueError: the file cannot be written.
     """
     path = sequence.folder / FILE
-    comments = (
-        "world: the first camera, x right, y down, z forward, scene units",
-    )
-    with open_ply(path, comments, has_faces=True) as ply:
+    with open_ply(path, (sequence.described_world,), has_faces=True) as ply:
         volume = _Volume(sequence)
 
         def add(view: View, kept: np.ndarray) -> None:

@@ -33,6 +33,11 @@ def write_recording(
             "world", rerun.ViewCoordinates.RIGHT_HAND_Y_DOWN, static=True
         )
         recording.log(
+            "unit",
+            rerun.TextDocument(f"Lengths in {sequence.unit}."),
+            static=True,
+        )
+        recording.log(
             "world/path",
             rerun.LineStrips3D([sequence.poses[:, :3, 3]]),
             static=True,

@@ -71,6 +71,9 @@ def write_rgbd(
     _write_json(folder / "open3d.json", _open3d_system(sequence, folder))
     for name, suffix in (("rgb", "jpg"), ("depth", "png")):
         rows = [f"{time} {name}/{time}.{suffix}\n" for time in times]
+        if name == "depth":
+            codes = f"{sequence.codes_per_unit:g} codes"
+            rows.insert(0, f"# depth in {sequence.unit}, {codes} each\n")
         write_whole(folder / f"{name}.txt", "".join(rows))
     rows = [f"{t} rgb/{t}.jpg {t} depth/{t}.png\n" for t in times]
     write_whole(folder / ASSOCIATIONS, "".join(rows))
@@ -121,7 +124,7 @@ def orbslam3_settings(sequence: Sequence) -> str:
         f"{key}: {_real(value) if isinstance(value, float) else value}\n"
         for key, value in values.items()
     ]
-    return "%YAML:1.0\n" + "".join(lines)
+    return f"%YAML:1.0\n# Lengths in {sequence.unit}.\n" + "".join(lines)
 
 
 def open3d_camera(sequence: Sequence) -> dict[str, object]:

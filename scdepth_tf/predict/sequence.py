@@ -7,16 +7,24 @@ import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from scdepth_tf.config import PredictConfig
+from scdepth_tf.metres import Scale
 from scdepth_tf.metrics.reprojection import scale_intrinsics
 from scdepth_tf.predict.store import DepthStatistics
 
+if TYPE_CHECKING:
+    from scdepth_tf.predict.refining import Refinement
+
 CODES = 65534
 """The largest depth code of a 16-bit PNG; many readers take 65535 as none."""
+
+TUM_CODES = 5000.0
+"""Codes a metre in TUM's RGB-D datasets; they reach 13 m."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,13 +46,30 @@ class Sequence:
 
     depth: DepthStatistics
     poses: np.ndarray
-    """[N, 4, 4] world_from_camera, scene units; the world is the first
-    camera."""
+    """[N, 4, 4] world_from_camera; the world is the first camera."""
 
     times: np.ndarray
     """[N] seconds."""
 
     config: PredictConfig
+
+    scale: Scale | None = None
+    """How the lengths became metres; None: they are scene units."""
+
+    refinement: Refinement | None = None
+    """What refining on the footage brought; None: not asked for."""
+
+    @property
+    def unit(self) -> str:
+        """Of all lengths: depth, positions and points."""
+        return "metres" if self.scale else "scene units"
+
+    @property
+    def described_world(self) -> str:
+        """For headers of files."""
+        return (
+            f"world: the first camera, x right, y down, z forward, {self.unit}"
+        )
 
     @property
     def depth_intrinsics(self) -> np.ndarray:
@@ -55,12 +80,12 @@ class Sequence:
 
     @property
     def voxel(self) -> float:
-        """Edge of the cells of the cloud, scene units."""
+        """Edge of the cells of the cloud."""
         return self.config.voxel or self.depth.median / 100
 
     @property
     def farthest(self) -> float:
-        """Up to which depth cloud and mesh take points, scene units."""
+        """Up to which depth cloud and mesh take points."""
         return self.config.farthest or 2 * self.depth.median
 
     @property
@@ -72,10 +97,13 @@ class Sequence:
 
     @property
     def codes_per_unit(self) -> float:
-        """Codes of a 16-bit PNG for a scene unit: 1, 2 or 5 times a power of
-        ten, so that the farthest depth (99 %) and twice that can be told.
+        """Codes of a 16-bit PNG for a unit of depth: 1, 2 or 5 times a power
+        of ten, so that the farthest depth (99 %) and twice that can be told;
+        of a metre at most TUM's 5000.
         """
         limit = CODES / (2 * self.depth.farthest)
+        if self.scale:
+            limit = min(limit, TUM_CODES)
         power = 10.0 ** np.floor(np.log10(limit))
         return float(max(f * power for f in (1, 2, 5) if f * power <= limit))
 
@@ -90,10 +118,10 @@ class PredictedFrame:
     """Seconds."""
 
     depth: np.ndarray
-    """[h, w] float32 > 0, scene units."""
+    """[h, w] float32 > 0."""
 
     pose: np.ndarray
-    """[4, 4] world_from_camera, scene units."""
+    """[4, 4] world_from_camera."""
 
     read: Callable[[], np.ndarray]
 

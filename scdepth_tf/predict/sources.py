@@ -45,6 +45,10 @@ class Source:
     frames: Callable[[], Iterator[Frame]]
     """All frames in order, as often as asked."""
 
+    truth: Callable[[int], np.ndarray | None] | None = None
+    """Ground-truth depth of a frame by its index: float32 [H, W] metres, 0
+    where unknown."""
+
 
 def open_sources(
     path: str | Path,
@@ -151,6 +155,7 @@ def _from_scene(
         intrinsics=refocus(scene) if refocus else scene.intrinsics,
         expected_frames=len(scene),
         frames=frames,
+        truth=scene.depth if scene.depths else None,
     )
 
 

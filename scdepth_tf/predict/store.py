@@ -50,7 +50,21 @@ class Stored(NamedTuple):
     """[h, w] float32."""
 
     motion: np.ndarray
-    """[4, 4] from the camera of the frame before into this one's."""
+    """[4, 4] from the camera of the frame before into this one's, as the pose
+    network has it."""
+
+    step: np.ndarray | None = None
+    """[4, 4] P_before⁻¹·P_this by alignment; None where that failed or was not
+    asked for."""
+
+
+def rounded(depth: np.ndarray) -> np.ndarray:
+    """Depth [h, w] as it comes back from the store."""
+    return depth.astype(np.float16).astype(np.float32)
+
+
+def _or_nan(step: np.ndarray | None) -> np.ndarray:
+    return np.full((4, 4), np.nan) if step is None else step
 
 
 class Store:
@@ -94,6 +108,7 @@ class Store:
                 times=np.array([frame.time for frame in frames]),
                 depths=depths.astype(np.float16),
                 motions=np.stack([frame.motion for frame in frames]),
+                steps=np.stack([_or_nan(frame.step) for frame in frames]),
                 histogram=np.histogram(depths, _EDGES)[0],
                 maximum=depths.max(),
             )
@@ -109,23 +124,38 @@ class Store:
         described = json.dumps({"frames": self.frames})
         write_whole(self._folder / _COMPLETE, described + "\n")
 
+    def last(self) -> Stored:
+        """The last frame; there is one."""
+        *_, frame = self._read(self._files[-1:])
+        return frame
+
     def read(self) -> Iterator[Stored]:
         """All frames; holds one file in memory."""
-        for path in self._files:
+        return self._read(self._files)
+
+    def _read(self, files: Sequence[Path]) -> Iterator[Stored]:
+        for path in files:
             with np.load(path) as chunk:
                 names, times = chunk["names"], chunk["times"]
                 depths, motions = chunk["depths"], chunk["motions"]
+                steps = chunk["steps"]
             for index, name in enumerate(names):
+                known = np.isfinite(steps[index]).all()
                 yield Stored(
                     str(name),
                     float(times[index]),
                     depths[index].astype(np.float32),
                     motions[index],
+                    steps[index] if known else None,
                 )
 
     def motions(self) -> np.ndarray:
         """[N, 4, 4] of all frames."""
         return np.concatenate(self._each("motions"))
+
+    def steps(self) -> np.ndarray:
+        """[N, 4, 4] of all frames; NaN where alignment knows none."""
+        return np.concatenate(self._each("steps"))
 
     def times(self) -> np.ndarray:
         """[N] seconds of all frames."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from scdepth_tf.config import PredictConfig
+from scdepth_tf.metres import Scale
 from scdepth_tf.predict import job
 from scdepth_tf.predict.sources import Source
 from scdepth_tf.prepare.footage import Frame
@@ -24,6 +25,7 @@ class Drive:
     Attributes:
         asked: how many frames the predictor was asked about.
         fail_at: the predictor raises at this frame, as if killed.
+        slips: [N] by which the predicted motions are too long, a fraction.
         spoil: (frame, what) that is predicted as NaN.
     """
 
@@ -48,6 +50,7 @@ class Drive:
         self.asked = 0
         self.fail_at: int | None = None
         self.spoil: tuple[int, str] | None = None
+        self.slips = np.zeros(frames)
 
     def source(self, name: str = "drive", camera: bool = True) -> Source:
         def frames() -> Iterator[Frame]:
@@ -74,6 +77,7 @@ class Drive:
         before = indices[0] if previous is None else int(previous[0, 0, 0])
         poses = self.poses[[before, *indices]]
         motions = np.linalg.inv(poses[1:]) @ poses[:-1]
+        motions[:, :3, 3] *= 1 + self.slips[indices, None]
         depths = np.stack([self.depths[index] for index in indices])
         if self.spoil and self.spoil[0] in indices:
             at = indices.index(self.spoil[0])
@@ -99,8 +103,19 @@ def put_sign(
     pixels[hit] = SIGN_COLOR
 
 
-def predict(drive: Drive, out: Path, *write: str, **config: object):
-    """Runs the job on a drive, as `scdepth predict` does."""
+def predict(
+    drive: Drive,
+    out: Path,
+    *write: str,
+    scale: Scale | None = None,
+    align: bool = False,
+    **config: object,
+):
+    """Runs the job on a drive, as `scdepth predict` does; the motions that the
+    predictor says are exact, so there is nothing to align.
+    """
     job.claim(out, {"of": "test"})
-    choices = PredictConfig(write=write, **config)
-    return job.predict_sources([drive.source()], drive.predictor, out, choices)
+    choices = PredictConfig(write=write, align=align, **config)
+    return job.predict_sources(
+        [drive.source()], drive.predictor, out, choices, scale=scale
+    )

@@ -7,6 +7,8 @@ from PIL import Image
 
 from scdepth_tf.config import PredictConfig
 from scdepth_tf.data import load_depth
+from scdepth_tf.metres import Scale
+from scdepth_tf.metrics.odometry import steps
 from scdepth_tf.metrics.trajectory_files import read_trajectory
 from scdepth_tf.predict import job
 from scdepth_tf.predict.store import CHUNK
@@ -187,3 +189,81 @@ def test_several_scenes_get_a_folder_each(tmp_path):
     )
     assert (tmp_path / "a" / "trajectory.txt").is_file()
     assert (tmp_path / "day_b" / "trajectory.txt").is_file()
+
+
+SCALE = Scale(20.0, "a test", 5, "frames", 0, 0.03, 0.01)
+
+
+def test_everything_is_in_metres_once_the_scale_is_known(tmp_path):
+    drive = Drive()
+    what = ("trajectory", "npz", "png", "rgbd", "cloud")
+    (plain,) = predict(drive, tmp_path / "units", *what)
+    (metric,) = predict(drive, tmp_path / "metres", *what, scale=SCALE)
+    folders = tmp_path / "units", tmp_path / "metres"
+    paths = [read_trajectory(each / "trajectory.tum").poses for each in folders]
+    np.testing.assert_allclose(paths[1][:, :3, 3], 20 * paths[0][:, :3, 3])
+    np.testing.assert_allclose(paths[1][:, :3, :3], paths[0][:, :3, :3])
+    npz = [np.load(each / "depth_npz" / "000003.npz") for each in folders]
+    np.testing.assert_allclose(
+        npz[1]["depth"], 20 * npz[0]["depth"], rtol=2 * HALF_PRECISION
+    )
+    assert [str(file["unit"]) for file in npz] == ["scene units", "metres"]
+    assert (plain.unit, metric.unit) == ("scene units", "metres")
+    described = [
+        json.loads((each / "predict.json").read_text())["sequences"]["drive"]
+        for each in folders
+    ]
+    assert [one["unit"] for one in described] == ["scene units", "metres"]
+    assert described[1]["scale"] == SCALE.to_dict()
+    for each, unit in zip(folders, ("scene units", "metres"), strict=True):
+        lines = (each / "trajectory.tum").read_text().splitlines()
+        assert lines[0].endswith(f", {unit}")
+        assert f", {unit}\n".encode() in (each / "cloud.ply").read_bytes()
+        assert unit in (each / "rgbd" / "depth.txt").read_text()
+        assert unit in (each / "rgbd" / "orbslam3.yaml").read_text()
+    depth = np.asarray(Image.open(tmp_path / "metres/depth_png/000003.png"))
+    known = depth > 0
+    np.testing.assert_allclose(
+        depth[known] / described[1]["png_codes_per_unit"],
+        20 * drive.depths[3][known],
+        rtol=1e-3,
+        atol=1 / described[1]["png_codes_per_unit"],
+    )
+
+
+def test_metres_indoors_have_the_codes_of_tum(tmp_path):
+    scale = Scale(0.1, "a test", 1, "given", 0, None, None)
+    (sequence,) = predict(Drive(), tmp_path / "out", "png", scale=scale)
+    assert sequence.depth.farthest < 5
+    assert sequence.codes_per_unit == 5000
+
+
+def test_aligned_frames_give_a_better_path_than_the_pose_network(tmp_path, rng):
+    drive = Drive(16, length=3.0)
+    drive.slips = rng.normal(0, 0.3, 16)
+    paths = [
+        predict(drive, tmp_path / str(align), "trajectory", align=align)[0]
+        for align in (False, True)
+    ]
+    guess, found = (
+        np.linalg.norm(
+            steps(path.poses)[:, :3, 3] - steps(drive.poses)[:, :3, 3], axis=1
+        ).mean()
+        for path in paths
+    )
+    assert found < 0.6 * guess
+
+
+def test_aligned_path_is_the_same_after_a_kill(tmp_path):
+    whole, killed = Drive(CHUNK + 9, 4.0), Drive(CHUNK + 9, 4.0)
+    predict(whole, tmp_path / "whole", "trajectory", align=True)
+    killed.fail_at = CHUNK + 3
+    with pytest.raises(KeyboardInterrupt):
+        predict(killed, tmp_path / "killed", "trajectory", align=True)
+    killed.fail_at = None
+    predict(killed, tmp_path / "killed", "trajectory", align=True)
+    ours, theirs = (
+        (tmp_path / name / "trajectory.txt").read_bytes()
+        for name in ("killed", "whole")
+    )
+    assert ours == theirs
