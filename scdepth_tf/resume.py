@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdepth_tf import stack
 from scdepth_tf.files import replace_file
 
 if TYPE_CHECKING:
@@ -143,8 +144,8 @@ def _is_whole(path: Path) -> bool:
 def _variables(model: keras.Model) -> list[keras.Variable]:
     return [
         *model.variables,
-        *model.optimizer.variables,
-        *model.metrics_variables,
+        *stack.optimizer_variables(model.optimizer),
+        *stack.metrics_variables(model),
     ]
 
 
