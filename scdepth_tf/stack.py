@@ -16,7 +16,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-IS_KERAS_2 = keras.__version__.startswith("2.")
+KERAS = f"Keras {keras.__version__.split('.')[0]}"
+IS_KERAS_2 = KERAS == "Keras 2"
 
 
 class _Keras2Model(keras.Model):

@@ -9,7 +9,7 @@ import scdepth_tf as sd
 from scdepth_tf import stack
 from scdepth_tf.averaging import WeightAverage
 from tests import tiny_training
-from tests.tiny_model import batch_of
+from tests.tiny_model import AccumulatingSGD, batch_of
 
 
 def model_with_statistics(optimizer):
