@@ -126,16 +126,19 @@ class _Keras2Accumulates:
     Its `iterations` are updates of the weights, as in Keras 3.
     """
 
-    gradient_accumulation_steps: int | None = None
-
     def __init__(
         self,
+        learning_rate: Any,
         *args: Any,
         gradient_accumulation_steps: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(*args, **kwargs)
         self.gradient_accumulation_steps = gradient_accumulation_steps
+        if gradient_accumulation_steps and callable(learning_rate):
+            learning_rate = _InBatches(
+                learning_rate, gradient_accumulation_steps
+            )
+        super().__init__(learning_rate, *args, **kwargs)
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
         """The sums, too, where gradients are added up."""
@@ -178,9 +181,19 @@ class _Keras2Accumulates:
 
         tf.cond(self._count + 1 >= steps, update, add)
 
+
+class _InBatches(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that counts batches, asked by updates of the weights."""
+
+    def __init__(self, schedule: Any, batches: int):
+        self._schedule = schedule
+        self._batches = batches
+
+    def __call__(self, updates: tf.Tensor) -> tf.Tensor:
+        return self._schedule((updates + 1) * self._batches - 1)
+
     def get_config(self) -> dict[str, Any]:
-        steps = self.gradient_accumulation_steps
-        return {**super().get_config(), "gradient_accumulation_steps": steps}
+        return {"schedule": self._schedule, "batches": self._batches}
 
 
 class _Keras3Accumulates:
@@ -190,9 +203,11 @@ class _Keras3Accumulates:
 Accumulates = _Keras2Accumulates if IS_KERAS_2 else _Keras3Accumulates
 
 
-class Adam(Accumulates, keras.optimizers.Adam):
-    """Adam that can add up the gradients of several steps."""
+class _Keras2Adam(Accumulates, keras.optimizers.Adam):
+    """Adam with `gradient_accumulation_steps`."""
 
+
+Adam = _Keras2Adam if IS_KERAS_2 else keras.optimizers.Adam
 
 LossScaleOptimizer = keras.mixed_precision.LossScaleOptimizer
 """Keras 2 has it under this name alone."""
