@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 import keras
 import tensorflow as tf
 
-_Variables = Sequence[keras.Variable]
-
 
 class WeightAverage(keras.callbacks.Callback):
     """Averages the weights while they are trained (EMA).
@@ -39,17 +37,19 @@ class WeightAverage(keras.callbacks.Callback):
     def __init__(self, model: keras.Model, momentum: float):
         super().__init__()
         self._momentum = momentum
-        self._weights = [v for v in model.variables if "float" in v.dtype]
+        self._weights = [
+            v for v in model.variables if tf.as_dtype(v.dtype).is_floating
+        ]
         self._averages = [
-            keras.Variable(weight.numpy(), dtype=weight.dtype, trainable=False)
+            tf.Variable(weight.numpy(), dtype=weight.dtype, trainable=False)
             for weight in self._weights
         ]
-        self._updates = keras.Variable(0, dtype="int64", trainable=False)
+        self._updates = tf.Variable(0, dtype="int64", trainable=False)
         self._borrowed = contextlib.ExitStack()
         self._follow = tf.function(self._follow_update)
 
     @property
-    def variables(self) -> list[keras.Variable]:
+    def variables(self) -> list[tf.Variable]:
         """All there is to keep, for snapshots."""
         return [*self._averages, self._updates]
 
@@ -86,11 +86,11 @@ class WeightAverage(keras.callbacks.Callback):
                 self._averages, self._weights, strict=True
             ):
                 rest = tf.cast(1.0 - momentum, average.dtype)
-                average.assign_add(rest * (weight.value - average.value))
+                average.assign_add(rest * (weight - average))
 
-        tf.cond(updates > self._updates.value, follow, lambda: None)
+        tf.cond(updates > self._updates, follow, lambda: None)
 
 
-def _assign(variables: _Variables, values: Sequence) -> None:
+def _assign(variables: Sequence[tf.Variable], values: Sequence) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from scdepth_tf import data, evaluate, metrics, predict, resume, runs
+from scdepth_tf import data, evaluate, metrics, predict, resume, runs, stack
 from scdepth_tf.averaging import WeightAverage
 from scdepth_tf.config import TrainConfig
 
@@ -130,13 +130,16 @@ class KeepRun(keras.callbacks.Callback):
         """
         super().set_model(model)
         if self._state.step % self._steps and self._running_means is None:
-            self._running_means = [v.numpy() for v in model.metrics_variables]
+            variables = stack.metrics_variables(model)
+            self._running_means = [v.numpy() for v in variables]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Go on with the means of the first part of a cut epoch."""
         if self._state.step % self._steps:
             for variable, value in zip(
-                self.model.metrics_variables, self._running_means, strict=True
+                stack.metrics_variables(self.model),
+                self._running_means,
+                strict=True,
             ):
                 variable.assign(value)
 

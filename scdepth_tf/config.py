@@ -60,6 +60,11 @@ class LossConfig:
     for the whole batch below 10 000 (release) or 100 (lightning) pixels,
     which silently stops learning on small images."""
 
+    sampler: Literal["gather", "addons"] = "gather"
+    """What reads images between their pixels, with the same result:
+    TensorFlow's own operations, compiled, or the kernel of
+    tensorflow-addons, which needs TensorFlow 2.15."""
+
     @classmethod
     def release(cls) -> LossConfig:
         """Loss of SC-SfMLearner-Release (IJCV 2021 numbers)."""

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from scdepth_tf import presets, replicas
+from scdepth_tf import presets, replicas, stack
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
 from scdepth_tf.geometry import inverse_pose, pose_matrix
+from scdepth_tf.geometry.addons import check_addons
 from scdepth_tf.losses import (
     LossTerms,
     count_pixels,
@@ -41,7 +42,7 @@ class Predictions(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("scdepth_tf")
-class SCDepth(keras.Model):
+class SCDepth(stack.Model):
     """A depth and a pose network that teach each other from plain video.
 
     Bian et al., *Unsupervised Scale-consistent Depth Learning from Video*,
@@ -66,7 +67,8 @@ class SCDepth(keras.Model):
             codes do.
         jit_losses: compile projection, warp, losses and their gradient with
             XLA (the networks stay in the plain graph): 3–4 times faster on a
-            CPU. None compiles wherever a process runs one replica.
+            CPU. None compiles wherever a process runs one replica, except
+            for the sampler `addons`, which XLA cannot compile.
         learned_focal_lengths: number of cameras whose focal lengths are learnt
             (`FocalLengthScale`); 0 takes the intrinsics as they come.
     """
@@ -92,6 +94,13 @@ class SCDepth(keras.Model):
         self.depth_net = depth_net
         self.pose_net = pose_net
         self.loss_config = loss or LossConfig.release()
+        if self.loss_config.sampler == "addons":
+            check_addons()
+            if jit_losses:
+                raise ValueError(
+                    "jit_losses is True, but XLA cannot compile the sampler "
+                    '"addons"; leave jit_losses out'
+                )
         self.reverse_pose = reverse_pose
         self.jit_losses = jit_losses
         self.learned_focal_lengths = learned_focal_lengths
@@ -281,7 +290,7 @@ class SCDepth(keras.Model):
         terms, gradients = self._in_one_jit(self._terms_and_gradients)(
             batch["frames"], batch["intrinsics"], predictions, pixel_counts
         )
-        scale = self.optimizer.scale_loss(share)
+        scale = stack.scale_loss(self.optimizer, share)
         gradients = tape.gradient(
             predictions,
             self.trainable_variables,
@@ -496,7 +505,7 @@ class SCDepth(keras.Model):
     def _build_optimizer(self) -> None:
         # Before the first step: what it traces would otherwise have a constant
         # loss scale, and no variables can be made within a replica.
-        if self.optimizer is not None and not self.optimizer.built:
+        if self.optimizer is not None and not stack.is_built(self.optimizer):
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
@@ -510,7 +519,8 @@ class SCDepth(keras.Model):
         """Compile `function` with XLA unless switched off."""
         jit = self.jit_losses
         if jit is None:
-            jit = replicas.is_alone_in_process()
+            is_compilable = self.loss_config.sampler != "addons"
+            jit = is_compilable and replicas.is_alone_in_process()
         return tf.function(function, jit_compile=True) if jit else function
 
     def _apply_if_finite(
@@ -525,8 +535,8 @@ class SCDepth(keras.Model):
         overflow = _on_any_replica(~finite)
         skip = overflow | bad_input
         optimizer = self.optimizer
-        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            scale = tf.convert_to_tensor(optimizer.dynamic_scale)
+        if isinstance(optimizer, stack.LossScaleOptimizer):
+            scale, _ = stack.loss_scale_variables(optimizer)
             gradients = [gradient / scale for gradient in gradients]
             # What NaN input spoils would have overflown at any scale.
             _adapt_loss_scale(optimizer, overflow & ~bad_input, skip)
@@ -545,7 +555,7 @@ class SCDepth(keras.Model):
         return [
             variable
             for variable in self.non_trainable_variables
-            if variable.path.endswith(("moving_mean", "moving_variance"))
+            if stack.path(variable).endswith(("moving_mean", "moving_variance"))
         ]
 
     def _logs(
@@ -602,7 +612,7 @@ def _is_multi_worker() -> bool:
 
 
 def _adapt_loss_scale(
-    optimizer: keras.optimizers.LossScaleOptimizer,
+    optimizer: stack.LossScaleOptimizer,
     overflow: tf.Tensor,
     skip: tf.Tensor,
 ) -> None:
@@ -611,15 +621,14 @@ def _adapt_loss_scale(
     As the optimizer does by itself, but for all replicas alike: each of its
     copies looks at the gradients of one.
     """
-    scale = tf.convert_to_tensor(optimizer.dynamic_scale)
-    steps = tf.convert_to_tensor(optimizer.step_counter)
+    loss_scale, counter = stack.loss_scale_variables(optimizer)
+    scale = tf.convert_to_tensor(loss_scale)
+    steps = tf.convert_to_tensor(counter)
     steps += tf.cast(~skip, steps.dtype)
     grow = steps >= optimizer.dynamic_growth_steps
     factor = tf.where(overflow, 0.5, tf.where(grow, 2.0, 1.0))
-    optimizer.dynamic_scale.assign(scale * factor)
-    optimizer.step_counter.assign(
-        tf.where(overflow | grow, tf.zeros_like(steps), steps)
-    )
+    loss_scale.assign(scale * factor)
+    counter.assign(tf.where(overflow | grow, tf.zeros_like(steps), steps))
 
 
 def _or_none(weights: str) -> str | None:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from scdepth_tf import stack
+
 
 def replica_count() -> int:
     """Replicas that take each step together."""
@@ -60,7 +62,7 @@ def apply_if(
         gradients = [g / replica_count() for g in add_up(list(gradients))]
 
     def apply(gradients: list[tf.Tensor]) -> None:
-        optimizer.apply(gradients, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
     def apply_on_all(
         strategy: tf.distribute.Strategy,
@@ -99,26 +101,16 @@ def synchronize_batch_norm(layer: keras.layers.Layer) -> None:
     Call it before the first step.
     """
     if isinstance(layer, keras.layers.BatchNormalization):
-        layer.synchronized = True
+        stack.synchronize(layer)
     for inner in getattr(layer, "layers", ()):
         synchronize_batch_norm(inner)
 
 
-class _SameEverywhere:
-    """A metric that every replica updates with the same numbers: reading it
-    needs no other replica.
-    """
-
-    def add_variable(self, *args, **kwargs) -> keras.Variable:
-        kwargs["aggregation"] = "only_first_replica"
-        return super().add_variable(*args, **kwargs)
-
-
-class Mean(_SameEverywhere, keras.metrics.Mean):
+class Mean(stack.SameEverywhere, keras.metrics.Mean):
     """`keras.metrics.Mean` of numbers that are the same on every replica."""
 
 
-class Sum(_SameEverywhere, keras.metrics.Sum):
+class Sum(stack.SameEverywhere, keras.metrics.Sum):
     """`keras.metrics.Sum` of numbers that are the same on every replica."""
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdepth_tf import stack
 from scdepth_tf.files import replace_file
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _KEPT = 2
 """Snapshots on disk: should the newest be damaged, there is another."""
 
 _STATE = "state"
+_KERAS = "keras"
 
 
 @dataclasses.dataclass
@@ -84,7 +86,8 @@ def save(
     }
     path = folder / f"step_{state.step:09d}.npz"
     with replace_file(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, **arrays, **{_STATE: json.dumps(vars(state))})
+        described = json.dumps({**vars(state), _KERAS: stack.KERAS})
+        np.savez(file, **arrays, **{_STATE: described})
         file.flush()
         # Renaming before the content is on the disk leaves a torn file when
         # the power fails.
@@ -116,8 +119,10 @@ def restore(
             _LOG.warning("%s is damaged; going back to the one before", path)
             continue
         with np.load(path) as arrays:
+            described = json.loads(str(arrays[_STATE]))
+            _check_keras(described.pop(_KERAS, stack.KERAS), path)
             _assign([*_variables(model), *more], arrays, path)
-            return TrainingState(**json.loads(str(arrays[_STATE])))
+            return TrainingState(**described)
     if paths:
         raise ValueError(
             f"every snapshot in {folder} is damaged; start again with another "
@@ -140,11 +145,23 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
+def _check_keras(written: str, path: Path) -> None:
+    """Optimizers of different versions may have the same variables, for
+    other uses.
+    """
+    if written != stack.KERAS:
+        raise ValueError(
+            f"{path} was written under {written}, and this is {stack.KERAS}; "
+            "go on there, or start another run from the weights of this one "
+            "with --model.weights"
+        )
+
+
 def _variables(model: keras.Model) -> list[keras.Variable]:
     return [
         *model.variables,
-        *model.optimizer.variables,
-        *model.metrics_variables,
+        *stack.optimizer_variables(model.optimizer),
+        *stack.metrics_variables(model),
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from scdepth_tf import data, distribution, replicas, resume, runs
+from scdepth_tf import data, distribution, replicas, resume, runs, stack
 from scdepth_tf.averaging import WeightAverage
 from scdepth_tf.boards import Board
 from scdepth_tf.callbacks import DepthValidation, KeepRun, Progress, Watch
@@ -157,12 +157,12 @@ def _board(
 
 
 def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(config.precision)
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(config.precision)
     try:
         model = runs.build_model(config.model, config.loss, cameras)
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.mixed_precision.set_global_policy(before)
     if config.synchronized_batch_norm:
         replicas.synchronize_batch_norm(model)
     clip_norm = config.clip_norm
@@ -170,7 +170,7 @@ def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
         clip_norm /= replicas.replica_count()
     # A float16 model wraps it in a LossScaleOptimizer.
     model.compile(
-        keras.optimizers.Adam(
+        stack.Adam(
             learning_rate(config),
             global_clipnorm=clip_norm,
             gradient_accumulation_steps=(

@@ -1,6 +1,8 @@
-# Sourced by the scripts: make .venv and install this checkout with an extra.
-# Needs bash and Python 3.11, 3.12 or 3.13; set PYTHON to choose one.
+# Sourced by the scripts: make .venv (or VENV) and install this checkout
+# with an extra. Needs bash and Python 3.11, 3.12 or 3.13; set PYTHON to choose
+# one.
 extra=$1
+venv=${VENV:-.venv}
 
 find_python() {
     local candidate
@@ -16,16 +18,16 @@ sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
     return 1
 }
 
-if [ ! -x .venv/bin/python ]; then
+if [ ! -x "$venv/bin/python" ]; then
     python=$(find_python)
-    "$python" -m venv .venv
+    "$python" -m venv "$venv"
 fi
-. .venv/bin/activate
+. "$venv/bin/activate"
 
 # Install again only when what it depends on has changed.
-stamp=.venv/installed-$extra
+stamp=$venv/installed-$extra
 if ! cmp -s setup.cfg "$stamp"; then
-    echo "Installing into .venv (about a minute the first time) …"
+    echo "Installing into $venv (about a minute the first time) …"
     python -m pip install --quiet --disable-pip-version-check -e ".[$extra]"
     cp setup.cfg "$stamp"
 fi

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 import scdepth_tf as sd
+from scdepth_tf import stack
 from scdepth_tf.averaging import WeightAverage
 from tests import tiny_training
-from tests.tiny_model import batch_of
+from tests.tiny_model import AccumulatingSGD, batch_of
 
 
 def model_with_statistics(optimizer):
@@ -106,9 +107,7 @@ def test_skipped_steps_do_not_count(scaled):
     """A skipped step moves BatchNorm's statistics, not the average."""
     optimizer = keras.optimizers.SGD(0.05)
     if scaled:
-        optimizer = keras.optimizers.LossScaleOptimizer(
-            optimizer, initial_scale=1024.0
-        )
+        optimizer = stack.LossScaleOptimizer(optimizer, initial_scale=1024.0)
     model = model_with_statistics(optimizer)
     start = model.get_weights()
     average = WeightAverage(model, 0.9)
@@ -119,7 +118,7 @@ def test_skipped_steps_do_not_count(scaled):
 
 def test_steps_that_only_accumulate_do_not_count():
     model = model_with_statistics(
-        keras.optimizers.SGD(0.05, gradient_accumulation_steps=2)
+        AccumulatingSGD(0.05, gradient_accumulation_steps=2)
     )
     start = model.get_weights()
     average = WeightAverage(model, 0.9)

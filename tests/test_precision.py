@@ -7,21 +7,29 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from scdepth_tf import resume
+from scdepth_tf import resume, stack
 from tests import streets, tiny_training
 from tests.tiny_model import batch_of, tiny_model
 
-LOSS_SCALE = keras.optimizers.LossScaleOptimizer
+
+def scaled_from(optimizer, scale, growth_steps=2000):
+    return stack.LossScaleOptimizer(
+        optimizer, initial_scale=scale, dynamic_growth_steps=growth_steps
+    )
+
+
+def scale_of(optimizer):
+    return stack.loss_scale_variables(optimizer)[0].numpy()
 
 
 @contextlib.contextmanager
 def policy(name):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.mixed_precision.set_global_policy(before)
 
 
 def fit(model, batch, steps=1):
@@ -73,7 +81,7 @@ def test_gradients_are_close_to_float32(exact, precision, tolerance):
 def test_without_loss_scaling_float16_gradients_would_be_worse(exact):
     scaled, _ = gradient("mixed_float16")
     plain, _ = gradient(
-        "mixed_float16", LOSS_SCALE(keras.optimizers.SGD(1.0), 2.0**-4)
+        "mixed_float16", scaled_from(keras.optimizers.SGD(1.0), 2.0**-4)
     )
     assert error(plain, exact[0]) > 3 * error(scaled, exact[0])
 
@@ -97,7 +105,7 @@ def test_only_the_networks_compute_in_half_precision(precision):
 
 
 def test_overflows_are_skipped_and_counted_until_the_scale_fits(exact):
-    optimizer = LOSS_SCALE(keras.optimizers.SGD(1.0), 2.0**40)
+    optimizer = scaled_from(keras.optimizers.SGD(1.0), 2.0**40)
     model = compiled("mixed_float16", optimizer)
     before = [v.numpy() for v in model.trainable_variables]
     steps = 0
@@ -109,7 +117,7 @@ def test_overflows_are_skipped_and_counted_until_the_scale_fits(exact):
         assert skipped == (optimizer.iterations.numpy() == 0)
         assert steps < 40
     assert steps > 5
-    assert optimizer.dynamic_scale.numpy() == 2.0 ** (40 - (steps - 1))
+    assert scale_of(optimizer) == 2.0 ** (40 - (steps - 1))
     after = [v.numpy() for v in model.trainable_variables]
     moved = [a - b for a, b in zip(before, after, strict=True)]
     assert error(moved, exact[0]) < 0.02
@@ -117,11 +125,13 @@ def test_overflows_are_skipped_and_counted_until_the_scale_fits(exact):
 
 def test_the_scale_grows_and_updates_do_not():
     """The scale that a step multiplies by is the one it divides by."""
-    growing = compiled("float32", LOSS_SCALE(keras.optimizers.SGD(0.1), 1.0, 1))
+    growing = compiled(
+        "float32", scaled_from(keras.optimizers.SGD(0.1), 1.0, 1)
+    )
     plain = compiled("float32", keras.optimizers.SGD(0.1))
     for model in (growing, plain):
         fit(model, batch_of(), steps=3)
-    assert growing.optimizer.dynamic_scale.numpy() == 8.0
+    assert scale_of(growing.optimizer) == 8.0
     for a, b in zip(growing.weights, plain.weights, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 
@@ -133,13 +143,13 @@ def test_nan_input_leaves_the_scale_alone():
     scale = model.optimizer.initial_scale
     history = fit(model, bad, steps=2)
     assert history["skipped"] == history["bad_input"] == [2.0]
-    assert model.optimizer.dynamic_scale.numpy() == scale
+    assert scale_of(model.optimizer) == scale
 
 
 def test_a_snapshot_holds_the_loss_scale(tmp_path):
     def fresh():
         adam = keras.optimizers.Adam(1e-3)
-        model = compiled("mixed_float16", LOSS_SCALE(adam, 2.0**40, 2))
+        model = compiled("mixed_float16", scaled_from(adam, 2.0**40, 2))
         model.optimizer.build(model.trainable_variables)
         return model
 
@@ -148,7 +158,7 @@ def test_a_snapshot_holds_the_loss_scale(tmp_path):
     resume.save(tmp_path, model, resume.TrainingState(step=3))
     other = fresh()
     resume.restore(tmp_path, other)
-    assert other.optimizer.dynamic_scale.numpy() == 2.0**37
+    assert scale_of(other.optimizer) == 2.0**37
     for trained in (model, other):
         fit(trained, batch_of(), steps=40)
     assert model.optimizer.iterations.numpy() > 5

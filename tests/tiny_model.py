@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 import scdepth_tf as sd
+from scdepth_tf import stack
 from scdepth_tf.geometry import pose_matrix
 from tests import planes
 
@@ -41,6 +42,10 @@ class TinyPose(keras.Model):
         # Half precision cannot add up thousands of pixels.
         mean = tf.reduce_mean(tf.cast(pairs, tf.float32), axis=[1, 2])
         return 0.1 * tf.cast(self.dense(mean), tf.float32)
+
+
+class AccumulatingSGD(stack.Accumulates, keras.optimizers.SGD):
+    """With Keras 2 as well."""
 
 
 def tiny_model(**kwargs) -> sd.SCDepth:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 import scdepth_tf as sd
-from scdepth_tf import distribution, replicas
+from scdepth_tf import distribution, replicas, stack
 from tests import planes
 from tests.tiny_model import TinyDepth, TinyPose, batch_of
 
@@ -89,8 +89,8 @@ def train(strategy, case):
             replicas.synchronize_batch_norm(model)
         optimizer = case.optimizer(strategy.num_replicas_in_sync)
         if case.scale:
-            optimizer = keras.optimizers.LossScaleOptimizer(
-                optimizer, case.scale
+            optimizer = stack.LossScaleOptimizer(
+                optimizer, initial_scale=case.scale
             )
         model.compile(optimizer)
     first, *others = map(tf.data.Dataset.from_tensors, batches_of(case.batches))
@@ -98,7 +98,8 @@ def train(strategy, case):
     history = model.fit(dataset, verbose=0, shuffle=False).history
     validation = model.evaluate(dataset.take(1), verbose=0, return_dict=True)
     local = [
-        strategy.experimental_local_results(v.value) for v in model.variables
+        strategy.experimental_local_results(v)
+        for v in stack.tensorflow_variables(model.variables)
     ]
     return Trained(
         history,

@@ -30,6 +30,7 @@ import numpy as np
 import tensorflow as tf
 
 import scdepth_tf
+from scdepth_tf import stack
 from scdepth_tf.files import replace_folder, write_whole
 from scdepth_tf.nets.depth_net import DepthNet
 from scdepth_tf.nets.layers import check_image_size
@@ -127,7 +128,9 @@ class _Server(tf.Module):
         super().__init__()
         # The variables alone: the Keras model would bring its classes along.
         networks = (model.depth_net, model.pose_net)
-        self.weights = [w.value for net in networks for w in net.weights]
+        self.weights = stack.tensorflow_variables(
+            w for net in networks for w in net.weights
+        )
         self._source_from_target = model.source_from_target
         self._disparity = model.depth_net.disparity
         self._image_size = image_size
@@ -447,6 +450,6 @@ def _check_finite(network: keras.Model) -> None:
     for weight in network.weights:
         if not np.isfinite(weight.numpy()).all():
             raise ValueError(
-                f"{weight.path} is not finite: the training diverged; export"
-                " an earlier checkpoint"
+                f"{stack.path(weight)} is not finite: the training diverged;"
+                " export an earlier checkpoint"
             )

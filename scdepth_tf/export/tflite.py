@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from scdepth_tf import stack
 from scdepth_tf.export import graph
 from scdepth_tf.export.metadata import describe, is_pose, write_metadata
 from scdepth_tf.export.quantize import (
@@ -127,7 +128,7 @@ def convert(net: DepthNet | PoseNet, image_size: tuple[int, int]) -> bytes:
     # Keras model instead, it would leave READ_VARIABLE ops that yield NaN; a
     # SavedModel works too, in three times the time.
     module = tf.Module()
-    module.variables_to_freeze = [v.value for v in network.variables]
+    module.variables_to_freeze = stack.tensorflow_variables(network.variables)
     with _stderr_to_log():
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [concrete], module
@@ -175,7 +176,7 @@ def _check_finite(network: keras.Model) -> None:
     for weight in network.weights:
         if not np.isfinite(weight.numpy()).all():
             raise ValueError(
-                f"the network's {weight.path} is not finite: its"
+                f"the network's {stack.path(weight)} is not finite: its"
                 " training diverged; export an earlier checkpoint"
             )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
+from scdepth_tf.geometry.addons import resample
 from scdepth_tf.geometry.camera import pixel_grid, viewing_rays
+
+Sampler = Literal["gather", "addons"]
 
 NEAREST_DEPTH = 1e-3
 """z_min: points at or behind it are not seen (scene units). Both the value and
@@ -34,6 +37,7 @@ def inverse_warp(
     target_depth: tf.Tensor,
     source_from_target: tf.Tensor,
     intrinsics: tf.Tensor,
+    sampler: Sampler = "gather",
 ) -> Warp:
     """Warp a source frame into the target view (Bian et al. 2021, sec. 3.2).
 
@@ -49,6 +53,7 @@ def inverse_warp(
         target_depth: [B, H, W, 1] scene units, > 0.
         source_from_target: [B, 4, 4] rigid motion, scene units.
         intrinsics: [B, 3, 3] pixels, shared by both frames.
+        sampler: of `bilinear_sample`.
 
     Returns:
         The warped image, both depths to compare, and the valid mask. Values
@@ -78,7 +83,7 @@ def inverse_warp(
         (pixels >= 0.0) & (pixels <= last_pixel), axis=-1, keepdims=True
     )
     sampled = bilinear_sample(
-        tf.concat([source_image, source_depth], axis=-1), pixels
+        tf.concat([source_image, source_depth], axis=-1), pixels, sampler
     )
     sampled = tf.where(in_image, sampled, tf.zeros_like(sampled))
     return Warp(
@@ -89,16 +94,32 @@ def inverse_warp(
     )
 
 
-def bilinear_sample(image: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
+def bilinear_sample(
+    image: tf.Tensor, pixels: tf.Tensor, sampler: Sampler = "gather"
+) -> tf.Tensor:
     """Read an image between its pixels; outside, the nearest edge pixel.
 
     Args:
         image: [B, H, W, C], H and W at least 2.
         pixels: [B, h, w, 2] coordinates (u, v).
+        sampler: what computes it, with the same result: `gather`, TensorFlow's
+            own operations, or `addons`, a kernel of tensorflow-addons.
 
     Returns:
         [B, h, w, C]. The gradient to `pixels` is zero outside the image.
+
+    Raises:
+        ImportError: tensorflow-addons is asked for and not there.
     """
+    # A diverged network must end as a NaN loss, which a training step can
+    # skip, not as a gather out of bounds, which kills the process.
+    pixels = tf.where(tf.math.is_nan(pixels), tf.zeros_like(pixels), pixels)
+    size = tf.shape(image)
+    last_pixel = tf.stack([size[2] - 1, size[1] - 1])
+    limits = tf.cast(last_pixel, pixels.dtype)
+    pixels = tf.maximum(tf.minimum(pixels, limits), 0.0)
+    if sampler == "addons":
+        return resample(image, pixels)
     # One gather of the packed 2×2 neighbourhood instead of four gathers:
     # under XLA on a CPU its gradient is the fastest of all forms tried
     # (docs/decisions.md).
@@ -113,11 +134,6 @@ def bilinear_sample(image: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
     )
     shape = tf.shape(corners)
     batch, rows, columns = shape[0], shape[1], shape[2]
-    # A diverged network must end as a NaN loss, which a training step can
-    # skip, not as a gather out of bounds, which kills the process.
-    pixels = tf.where(tf.math.is_nan(pixels), tf.zeros_like(pixels), pixels)
-    limits = tf.cast(tf.stack([columns, rows]), pixels.dtype)
-    pixels = tf.maximum(tf.minimum(pixels, limits), 0.0)
     corner = tf.minimum(tf.floor(pixels), limits - 1.0)
     fraction = pixels - corner
     column, row = tf.unstack(tf.cast(corner, tf.int32), axis=-1)

@@ -90,7 +90,12 @@ def compare_views(
         The maps of one directed pair.
     """
     warp = inverse_warp(
-        source, source_depth, target_depth, source_from_target, intrinsics
+        source,
+        source_depth,
+        target_depth,
+        source_from_target,
+        intrinsics,
+        config.sampler,
     )
     absolute, photometric = _photometric(target, warp.image, config)
     inconsistency = depth_inconsistency(warp.computed_depth, warp.sampled_depth)

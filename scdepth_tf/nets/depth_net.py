@@ -8,12 +8,13 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from scdepth_tf import stack
 from scdepth_tf.nets.decoder import decode, get_decoder
 from scdepth_tf.nets.encoders import build_encoder
 
 
 @keras.saving.register_keras_serializable("scdepth_tf")
-class DepthNet(keras.Model):
+class DepthNet(stack.Model):
     """Depth from one image.
 
     disparity = alpha · sigmoid(logits) + beta and depth = 1 / disparity, so

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from scdepth_tf import stack
 from scdepth_tf.nets.encoders import build_encoder
 from scdepth_tf.nets.initializers import (
     pose_head_initializer,
@@ -26,7 +27,7 @@ about right before depth can learn anything but smoothness."""
 
 
 @keras.saving.register_keras_serializable("scdepth_tf")
-class PoseNet(keras.Model):
+class PoseNet(stack.Model):
     """Pose vector of an image pair.
 
     After the encoder, a 1×1 and two 3×3 convolutions with ReLU and a linear

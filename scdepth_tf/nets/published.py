@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from scdepth_tf import stack
 from scdepth_tf.nets.torch_files import read_torch_file
 
 if TYPE_CHECKING:
@@ -380,7 +381,7 @@ def put_weights(
     """
     layers = _weighted(layers)
     names = {
-        weight.path: f"{name(layer.name)}.{theirs}"
+        stack.path(weight): f"{name(layer.name)}.{theirs}"
         for layer in layers
         for weight, theirs in zip(layer.weights, _parts(layer), strict=True)
     }
@@ -390,12 +391,13 @@ def put_weights(
     values = []
     for layer in layers:
         for weight in layer.weights:
-            theirs = state[names[weight.path]]
+            ours = stack.path(weight)
+            theirs = state[names[ours]]
             values.append(_in_our_order(layer, theirs))
             if values[-1].shape != tuple(weight.shape):
                 raise ValueError(
-                    f"{path} has {names[weight.path]} of shape"
-                    f" {list(theirs.shape)}, which does not fit {weight.path}"
+                    f"{path} has {names[ours]} of shape"
+                    f" {list(theirs.shape)}, which does not fit {ours}"
                     f" {list(weight.shape)}"
                 )
     weights = [weight for layer in layers for weight in layer.weights]

@@ -6,6 +6,7 @@ a bottleneck is in its 3×3 convolution, strided convolutions pad both sides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -14,7 +15,8 @@ from scdepth_tf.nets.layers import Standardize
 
 _STAGE_WIDTHS = (64, 128, 256, 512)
 
-Block = Callable[[keras.KerasTensor, int, int, str], keras.KerasTensor]
+if TYPE_CHECKING:
+    Block = Callable[[keras.KerasTensor, int, int, str], keras.KerasTensor]
 
 
 def resnet18(channels: int = 3) -> keras.Model:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from scdepth_tf import stack
 from scdepth_tf.export import graph, quantize, verify
 from scdepth_tf.export.compatibility import too_new
 from scdepth_tf.export.metadata import describe, read_model, write_metadata
@@ -159,7 +160,7 @@ def test_no_worse_than_the_converters_own_quantization(
         return {"logits": small_net.network(image)}
 
     module = tf.Module()
-    module.v = [variable.value for variable in small_net.network.variables]
+    module.v = stack.tensorflow_variables(small_net.network.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [logits.get_concrete_function()], module
     )

@@ -97,12 +97,12 @@ def test_op_without_builtin_is_refused_by_name(tmp_path):
 
 
 def test_network_in_mixed_precision_is_refused(tmp_path):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         depth_net = SmallDepthNet()
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.mixed_precision.set_global_policy(before)
     with pytest.raises(ValueError, match="computes in bfloat16"):
         export_tflite(depth_net, tmp_path / "d.tflite", IMAGE_SIZE)
 

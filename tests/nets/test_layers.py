@@ -57,11 +57,11 @@ def test_reflection_leaves_the_edge_out(rng):
 
 
 def test_standardization_is_float32_under_every_policy():
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         layer = Standardize(mean=127 / 255, scale=255 / 128)
     finally:
-        keras.config.set_dtype_policy("float32")
+        keras.mixed_precision.set_global_policy("float32")
     greys = np.arange(256, dtype=np.float32).reshape(1, 32, 8, 1)
     images = tf.repeat(tf.repeat(greys / 255, 4, axis=2), 3, axis=3)
     expected = (greys - 127) / 128

@@ -57,17 +57,17 @@ def test_gradient_reaches_every_weight(encoder, pairs):
     for variable, gradient in zip(
         network.trainable_weights, gradients, strict=True
     ):
-        assert gradient is not None, variable.path
-        assert np.abs(gradient).max() > 0, variable.path
+        assert gradient is not None, variable.name
+        assert np.abs(gradient).max() > 0, variable.name
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_answers_in_float32(policy, pairs):
-    keras.config.set_dtype_policy(policy)
+    keras.mixed_precision.set_global_policy(policy)
     try:
         network = PoseNet(SMALL)
     finally:
-        keras.config.set_dtype_policy("float32")
+        keras.mixed_precision.set_global_policy("float32")
     pose = network(pairs, training=True)
     assert pose.dtype == tf.float32
     assert np.isfinite(pose).all()
