@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,7 +119,8 @@ class Viewer:
         """Chooses a file; returns when its first result is there."""
         self.ask("(scdepth.last = null)")
         self.page.set_input_files("#file", file)
-        self.wait_until("scdepth.last !== null")
+        name = json.dumps(Path(file).name)
+        self.wait_until(f"scdepth.last?.source === {name}")
 
     @property
     def depth(self):

@@ -40,7 +40,7 @@ scdepth.last = null;
 
   start().catch((error) => {
     fail(error.message);
-    document.body.classList.add("broken");
+    document.body.classList.toggle("broken", !scdepth.last);
   });
 
   // === Start ===
@@ -170,7 +170,8 @@ scdepth.last = null;
       fail("The camera was taken away.");
     };
     await use(camera);
-    $("turn-camera").hidden = !(await scdepth.sources.hasOtherCamera());
+    const hasOther = await scdepth.sources.hasOtherCamera();
+    if (source === camera) $("turn-camera").hidden = !hasOther;
   }
 
   async function open(file) {
@@ -190,6 +191,7 @@ scdepth.last = null;
   async function use(next) {
     leave();
     source = next;
+    range.ends = null;
     $("source").textContent = next.name;
     describeSource();
     setLens(USUAL_LENS);
@@ -208,7 +210,6 @@ scdepth.last = null;
   function leave() {
     source?.close();
     source = null;
-    range.ends = null;
     frameTimes = [];
     $("turn-camera").hidden = true;
     describeSource();
