@@ -18,6 +18,8 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
         "training_frames": frames(3, IMAGE_SIZE),
         "other_frames": frames(2, IMAGE_SIZE, seed=1),
         "image": next(frames(1, (100, 150))),
+        "np": np,
+        "video": frames(2, (100, 150)),
     }
     on_device, on_server = README.read_text().split("\n# Depth on a server\n")
     assert "```python" in on_server  # tests/export/test_saved_model.py has that
@@ -25,7 +27,7 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert len(blocks) == 2
     for block in blocks:
         exec(block, names)
-    assert names["depth"].shape == (100, 150)
+    assert names["depth"].shape == IMAGE_SIZE
     assert np.isfinite(names["depth"]).all()
 
 
