@@ -99,6 +99,7 @@ def _page(folder: Path, facts: Mapping[str, Any]) -> str:
         "times": times.tolist(),
         "path": float(np.linalg.norm(steps, axis=1).sum()),
         "median_depth": facts["depth_percentiles"]["50"],
+        "unit": facts.get("unit", "scene units").split(",")[0],
         "voxel": facts.get("voxel") or 0.0,
         "across": width / 2 / focal,
         "down": height / 2 / focal,
