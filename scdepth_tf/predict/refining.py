@@ -32,7 +32,7 @@ WEIGHTS = "refined.weights.h5"
 LEARNING_RATE = 1e-4
 """At its peak, after a tenth of the steps; then it falls to nothing."""
 
-BATCH_SIZE = 4
+BATCH_SIZE = 2
 """Triplets in a step."""
 
 _CLIP_NORM = 1.0
@@ -232,12 +232,12 @@ class Refiner:
         material: Material,
         progress: Callable[[str, int, int], None] | None,
     ) -> Refinement:
-        before, depths_before = self._judge(material)
         self._model.compile(
             keras.optimizers.Adam(
                 _learning_rates(self._steps), clipnorm=_CLIP_NORM
             )
         )
+        before, depths_before = self._judge(material)
         callbacks = []
         if progress:
             callbacks.append(
@@ -267,7 +267,6 @@ class Refiner:
 
     def _judge(self, material: Material) -> tuple[Quality, np.ndarray]:
         """Quality, and the median depth [M] of the held-out frames."""
-        self._model.compile()
         errors = self._model.evaluate(
             _batches(material.held_out, material.intrinsics),
             verbose=0,

@@ -48,6 +48,7 @@ class _About(NamedTuple):
     depth_size: tuple[int, int]
     intrinsics: list[list[float]] | None
     median_depth: float
+    unit: str
     voxel: float
 
 
@@ -82,6 +83,7 @@ def write_view(results: str | Path) -> list[Path]:
                 depth_size=facts["depth_size"],
                 intrinsics=facts["intrinsics"],
                 median_depth=facts["depth_percentiles"]["50"],
+                unit=facts.get("unit", "scene units").split(",")[0],
                 voxel=facts.get("voxel") or 0.0,
             )
             for name, facts in described["sequences"].items()
@@ -120,6 +122,7 @@ def _page(folder: Path, sequence: _About) -> str:
         "times": times.tolist(),
         "path": float(np.linalg.norm(steps, axis=1).sum()),
         "median_depth": sequence.median_depth,
+        "unit": sequence.unit,
         "voxel": sequence.voxel,
         "across": width / 2 / focal,
         "down": height / 2 / focal,

@@ -76,22 +76,29 @@ def test_refined_networks_explain_held_out_frames_better(
     assert same(again, ours.get_weights())
 
 
-def test_refining_that_ruins_the_networks_is_undone(
-    drive, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(refining, "LEARNING_RATE", 30.0)
+def test_refining_that_gains_nothing_is_undone(drive, tmp_path, monkeypatch):
     ours = model()
     original = ours.get_weights()
-    found = Refiner(ours, SIZE, 3)(drive.source(), tmp_path)
-    assert not found.kept
-    assert "the original weights stay" in found.describe()
+
+    def ruin(refiner, *_):
+        ours.set_weights([0 * weight for weight in original])
+        return Refinement(
+            7, False, "the original weights stay", quality(1, 1), quality(2, 2)
+        )
+
+    monkeypatch.setattr(Refiner, "_refine", ruin)
+    found = Refiner(ours, SIZE, 7)(drive.source(), tmp_path)
+    assert found.describe().startswith(
+        "7 steps of refinement: the original weights stay\n"
+        "  photometric error, held-out: 1.0000 -> 2.0000\n"
+    )
     assert same(ours, original)
     files = [path.name for path in (tmp_path / "refinement").iterdir()]
     assert files == ["refinement.json"]
 
 
 def test_kill_while_weights_are_written_leaves_nothing(tmp_path, monkeypatch):
-    def kill(*_):
+    def kill(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(refining.json, "dumps", kill)

@@ -280,13 +280,13 @@
     const seconds = about.times.at(-1) - about.times[0];
     $("summary").textContent =
       `${about.frames} frames, ${seconds.toFixed(1)} s, ` +
-      `path ${about.path.toPrecision(3)} scene units`;
+      `path ${about.path.toPrecision(3)} ${about.unit}`;
     const shape = ([height, width]) => `${width} × ${height}`;
     scdepth.showFacts($("facts"), {
       Frames: `${about.frames}, ${shape(about.image_size)}`,
       "Depth maps": shape(about.depth_size),
-      "Middle depth": `${about.median_depth.toPrecision(3)} scene units`,
-      "Path of the camera": `${about.path.toPrecision(3)} scene units`,
+      "Middle depth": `${about.median_depth.toPrecision(3)} ${about.unit}`,
+      "Path of the camera": `${about.path.toPrecision(3)} ${about.unit}`,
       Points: about.points
         ? `${about.points.toLocaleString("en")} of ` +
           `${about.points_in_file.toLocaleString("en")}`
