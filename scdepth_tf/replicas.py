@@ -119,5 +119,5 @@ def _looks_at_the_whole(optimizer: keras.optimizers.Optimizer) -> bool:
         optimizer.clipnorm
         or optimizer.global_clipnorm
         or optimizer.clipvalue
-        or optimizer.gradient_accumulation_steps
+        or stack.accumulation_steps(optimizer)
     )

@@ -209,6 +209,13 @@ class _Keras2Adam(Accumulates, keras.optimizers.Adam):
 
 Adam = _Keras2Adam if IS_KERAS_2 else keras.optimizers.Adam
 
+
+def accumulation_steps(optimizer: Any) -> int | None:
+    """Steps whose gradients it adds up."""
+    # Keras 2's own optimizers do not know the word.
+    return getattr(optimizer, "gradient_accumulation_steps", None)
+
+
 LossScaleOptimizer = keras.mixed_precision.LossScaleOptimizer
 """Keras 2 has it under this name alone."""
 

@@ -74,7 +74,8 @@ class PoseNet(stack.Model):
             channels, initializer = CHANNELS, pose_head_initializer
             self.pose_scale = POSE_SCALE
         pairs = keras.Input((None, None, 6), dtype="float32", name="pair")
-        x = self.encoder(pairs)[-1]
+        # Keras 2 gives a single feature without the list around it.
+        x = tf.nest.flatten(self.encoder(pairs))[-1]
         for name, size in (("squeeze", 1), ("conv1", 3), ("conv2", 3)):
             x = keras.layers.Conv2D(
                 channels,

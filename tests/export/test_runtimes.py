@@ -1,9 +1,11 @@
 """What runtimes and delegates make of the mobile network's files."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +14,11 @@ from scdepth_tf.export import compatibility, graph
 from scdepth_tf.export.measure import measure
 from scdepth_tf.export.metadata import read_model
 from scdepth_tf.export.quantize import quantize
+
+OLD_PYTHON = os.environ.get("SCDEPTH_OLD_PYTHON")
+"""One with tflite-runtime 2.14: this one, beside NumPy 1."""
+if importlib.util.find_spec("tflite_runtime") and np.__version__[0] == "1":
+    OLD_PYTHON = OLD_PYTHON or sys.executable
 
 GPU_DELEGATE = {
     "ADD": 1,
@@ -75,7 +82,7 @@ def test_newer_op_than_the_old_runtime_knows_is_found(float_file, monkeypatch):
 
 
 @pytest.mark.skipif(
-    "SCDEPTH_OLD_PYTHON" not in os.environ,
+    OLD_PYTHON is None,
     reason="set SCDEPTH_OLD_PYTHON to a Python 3.11 with tflite-runtime 2.14",
 )
 @pytest.mark.parametrize(
@@ -101,7 +108,7 @@ def test_old_runtime_gives_the_same_logits(float_file, tmp_path, scheme):
         "np.save(folder + '/logits.npy', answer)\n"
     )
     subprocess.run(
-        [os.environ["SCDEPTH_OLD_PYTHON"], "-c", program, str(tmp_path)],
+        [OLD_PYTHON, "-c", program, str(tmp_path)],
         check=True,
     )
     run = Interpreter(model_content=model).get_signature_runner()

@@ -50,7 +50,10 @@ def small_model() -> sd.SCDepth:
         )
     rng = np.random.default_rng(0)
     for weight in model.weights:
-        weight.assign(rng.uniform(0.05, 0.4, weight.shape))
+        values = rng.uniform(-0.4, 0.4, weight.shape)
+        if stack.path(weight).endswith(("gamma", "moving_variance")):
+            values = 1 + values
+        weight.assign(values)
     return model
 
 
