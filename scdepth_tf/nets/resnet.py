@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 
 from scdepth_tf.nets.initializers import encoder_initializer
-from scdepth_tf.nets.layers import Standardize
+from scdepth_tf.nets.layers import BatchNorm, Standardize
 
 _STAGE_WIDTHS = (64, 128, 256, 512)
 
@@ -126,6 +126,4 @@ def _convolution(
 
 
 def _norm(name: str) -> keras.layers.Layer:
-    return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_norm"
-    )
+    return BatchNorm(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")
