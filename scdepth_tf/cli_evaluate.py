@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from scdepth_tf.files import check_can_write
-from scdepth_tf.metrics import PROTOCOLS
 
 if TYPE_CHECKING:
     from scdepth_tf.data import Scene
@@ -24,7 +23,17 @@ if TYPE_CHECKING:
     from scdepth_tf.runs import Run
 
 Folder = tyro.conf.Positional[Path]
-ProtocolName = Literal[tuple(PROTOCOLS)]
+ProtocolName = Literal[
+    "generic",
+    "eigen",
+    "eigen_lightning",
+    "eigen_improved",
+    "nyu",
+    "nyu_release",
+    "ddad",
+]
+"""Keys of `metrics.PROTOCOLS`; asking it would import NumPy and Pillow, which
+is half of the time that `scdepth --help` takes."""
 
 _BASELINE_STRIDE = 5
 """Every so-manieth training map is enough for the mean depth map."""
@@ -469,6 +478,8 @@ def _load_model(run: Run, weights: str) -> SCDepth:
 
 
 def _protocol(name: str, resize: str | None = None) -> Protocol:
+    from scdepth_tf.metrics import PROTOCOLS
+
     protocol = PROTOCOLS[name]
     return dataclasses.replace(protocol, resize=resize or protocol.resize)
 

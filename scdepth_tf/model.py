@@ -521,7 +521,10 @@ class SCDepth(stack.Model):
         if jit is None:
             is_compilable = self.loss_config.sampler != "addons"
             jit = is_compilable and replicas.is_alone_in_process()
-        return tf.function(function, jit_compile=True) if jit else function
+        if not jit:
+            return function
+        # Nothing in it branches on tensors; converting it takes seconds.
+        return tf.function(function, jit_compile=True, autograph=False)
 
     def _apply_if_finite(
         self, gradients: list[tf.Tensor], bad_input: tf.Tensor
@@ -529,10 +532,9 @@ class SCDepth(stack.Model):
         """Update the weights unless a gradient, on any replica, is NaN or
         infinite, or the input was; returns whether nothing was done.
         """
-        finite = tf.reduce_all(
-            [tf.reduce_all(tf.math.is_finite(g)) for g in gradients]
-        )
-        overflow = _on_any_replica(~finite)
+        # One pass over each; the squares of 1e19 overflow, which is as bad.
+        squares = tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients])
+        overflow = _on_any_replica(~tf.math.is_finite(squares))
         skip = overflow | bad_input
         optimizer = self.optimizer
         if isinstance(optimizer, stack.LossScaleOptimizer):

@@ -43,7 +43,7 @@ class TrainingState:
 
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     """One row for each finished epoch: `epoch`, metrics and validation; the
-    first one, epoch 0, is the validation before the first step."""
+    first one may be epoch 0, the validation before the first step."""
 
     best_score: float = float("inf")
     """Lowest validation score so far."""

@@ -2,7 +2,8 @@
 
 config.json         every choice (TrainConfig) and the data it was run on
 environment.json    versions, machine and command
-history.csv         one line per epoch; epoch 0 is before the first step
+history.csv         one line per epoch; epoch 0, with --model.weights, is before
+                    the first step
 tensorboard/        curves and pictures
 resume/             snapshots from which the same command goes on
 cameras.json        focal lengths, only where they are learnt

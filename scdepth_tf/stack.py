@@ -16,6 +16,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from scdepth_tf import adam
+
 KERAS = f"Keras {keras.__version__.split('.')[0]}"
 IS_KERAS_2 = KERAS == "Keras 2"
 
@@ -207,7 +209,8 @@ class _Keras2Adam(Accumulates, keras.optimizers.Adam):
     """Adam with `gradient_accumulation_steps`."""
 
 
-Adam = _Keras2Adam if IS_KERAS_2 else keras.optimizers.Adam
+Adam = _Keras2Adam if IS_KERAS_2 else adam.Adam
+"""What we train with. The one kernel of ours takes Keras 3's insides."""
 
 
 def accumulation_steps(optimizer: Any) -> int | None:

@@ -39,8 +39,9 @@ def train(
     Everything that can be wrong with the data is found before the run
     directory is made. The best epoch is chosen by AbsRel where the
     validation scenes have depth, else by the view-synthesis error, a poor
-    judge: it can fall while depth gets worse. Epoch 0 is the network before
-    the first step; it is the best one if training only makes it worse.
+    judge: it can fall while depth gets worse. A training that starts from
+    weights validates them first, as epoch 0, the best one if training only
+    makes it worse. One from scratch has nothing to lose and starts at once.
 
     After a kill at any moment, the same call goes on from the last snapshot.
     On a CPU the result is the same, bit for bit, as without the kill; what
@@ -124,7 +125,7 @@ def train(
         if progress:
             own_callbacks.append(bar)
     try:
-        if not state.history:
+        if config.model.weights and not state.history:
             _validate_before_training(model, footage, own_callbacks)
         _fit(model, footage, state.step, [*own_callbacks, *callbacks])
     except tf.errors.InvalidArgumentError as error:
@@ -147,7 +148,7 @@ def _board(
 ) -> Board:
     return Board(
         run.folder / runs.TENSORBOARD,
-        state.step if state.history else -1,
+        state.step if state.step or state.history else -1,
         run.config.steps_per_epoch,
         footage.val_scenes,
         run.config.data,

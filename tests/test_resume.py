@@ -150,12 +150,28 @@ def test_early_stopping_survives_a_kill(data, tmp_path):
     scores = history["val_abs_rel"]
     waited = [e - np.argmin(scores[: e + 1]) for e in range(len(scores))]
     assert waited[-1] == 2 and max(waited[:-1]) < 2
-    assert 2 < len(scores) < 31
-    assert newest_step(out) == tiny_training.STEPS * (len(scores) - 1)
+    assert 2 < len(scores) < 30
+    assert newest_step(out) == tiny_training.STEPS * len(scores)
     before = contents(out)
     tiny_training.finish(data, out, *options)
     assert contents(out) == before
     assert "is finished" in tiny_training.log_of(out).read_text()
+
+
+@pytest.mark.parametrize("starts", ["afresh", "from weights"])
+def test_epoch_0_is_the_validation_of_given_weights(
+    data, undisturbed, tmp_path, starts
+):
+    """So that training can only make better what it was given."""
+    if starts == "afresh":
+        out, expected = undisturbed, list(range(1, tiny_training.EPOCHS + 1))
+    else:
+        out, expected = tmp_path / "run", [0, 1]
+        options = "--model.weights", str(undisturbed), "--epochs", "1"
+        tiny_training.finish(data, out, *options)
+    history = np.genfromtxt(out / runs.HISTORY, delimiter=",", names=True)
+    assert history["epoch"].tolist() == expected
+    assert np.isfinite(history["val_abs_rel"]).all()
 
 
 def test_two_runs_agree_bit_for_bit(undisturbed_twice):

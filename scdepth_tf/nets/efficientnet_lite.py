@@ -9,7 +9,7 @@ from typing import NamedTuple
 import keras
 
 from scdepth_tf.nets.initializers import encoder_initializer
-from scdepth_tf.nets.layers import Standardize
+from scdepth_tf.nets.layers import BatchNormalization, Standardize
 
 STEM_CHANNELS = 32
 FEATURE_BLOCKS = (0, 2, 4, 10, 15)
@@ -119,6 +119,4 @@ def _convolution(
 
 
 def _norm(name: str) -> keras.layers.Layer:
-    return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-3, name=f"{name}_norm"
-    )
+    return BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_norm")

@@ -68,6 +68,42 @@ class Standardize(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("scdepth_tf")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras' own, but its training step is one kernel each way.
+
+    It has Keras' name, by which files of weights know a layer. Keras computes
+    it of a dozen passes over the features (docs/benchmarks.md).
+    The running variance is that of PyTorch, unbiased. Inference, frozen
+    layers and statistics over several replicas are Keras' own.
+
+    Input and output: [B, H, W, C].
+    """
+
+    def call(
+        self,
+        features: tf.Tensor,
+        training: bool | None = None,
+        mask: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        is_fused = training and self.trainable and not self.synchronized
+        if not is_fused:
+            return super().call(features, training=training, mask=mask)
+        normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=features,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=self.moving_mean,
+            variance=self.moving_variance,
+            epsilon=self.epsilon,
+            exponential_avg_factor=1.0 - self.momentum,
+            is_training=True,
+        )
+        self.moving_mean.assign(mean)
+        self.moving_variance.assign(variance)
+        return normalised
+
+
+@keras.saving.register_keras_serializable("scdepth_tf")
 class ReflectPad(keras.layers.Layer):
     """One pixel of reflection (without the edge itself) on all four sides."""
 

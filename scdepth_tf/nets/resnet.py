@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from scdepth_tf.nets.initializers import encoder_initializer
-from scdepth_tf.nets.layers import Standardize
+from scdepth_tf.nets.layers import BatchNormalization, Standardize
 
 _STAGE_WIDTHS = (64, 128, 256, 512)
 
@@ -128,6 +128,4 @@ def _convolution(
 
 
 def _norm(name: str) -> keras.layers.Layer:
-    return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_norm"
-    )
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")

@@ -1,0 +1,155 @@
+"""PyTorch's side of `train_step.py` and `warp_and_losses.py`: a worker.
+
+Needs torch and NumPy, and nothing of scdepth_tf.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import torch_losses, torch_networks
+from benchmarks.turns import peak_memory, seconds, serve
+
+
+def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
+    """Tasks around the published training step."""
+    device = torch.device(job["device"])
+    depth_net = torch_networks.DepthNetwork(job["encoder"], job["decoder"])
+    pose_net = torch_networks.PoseNetwork(job["encoder"])
+    with np.load(job["weights"]) as weights:
+        for name, network in (("depth_net", depth_net), ("pose_net", pose_net)):
+            state = {
+                key.removeprefix(f"{name}/"): weights[key]
+                for key in weights.files
+                if key.startswith(f"{name}/")
+            }
+            torch_networks.load_weights(network, state)
+            network.to(device).train()
+            if job["channels_last"]:
+                network.to(memory_format=torch.channels_last)
+    frames, intrinsics = _inputs(job, device)
+    optimizer = torch.optim.Adam(
+        [*depth_net.parameters(), *pose_net.parameters()], 1e-4
+    )
+
+    def depths_and_poses(batched: bool, inverse: bool) -> tuple:
+        """The networks on all frames and pairs, batched or one by one."""
+        ask_depth = _batched(depth_net) if batched else _one_by_one(depth_net)
+        ask_pose = _batched(pose_net) if batched else _one_by_one(pose_net)
+        depths = ask_depth(frames)
+        pairs = [torch.cat([frames[0], x], dim=1) for x in frames[1:]]
+        if not inverse:
+            pairs += [torch.cat([x, frames[0]], dim=1) for x in frames[1:]]
+        poses = [torch_losses.pose_matrix(x) for x in ask_pose(pairs)]
+        count = len(frames) - 1
+        if inverse:
+            poses += [torch_losses.inverse_pose(x) for x in poses]
+        return depths, poses[:count], poses[count:]
+
+    def take_step(batched: bool, inverse: bool) -> dict[str, float]:
+        terms = torch_losses.losses(
+            frames, *depths_and_poses(batched, inverse), intrinsics
+        )
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        return {name: value.item() for name, value in terms.items()}
+
+    def timed() -> None:
+        take_step(job["batched"], job["inverse"])
+
+    return {
+        # BatchNorm's statistics are those of our batch, to compare.
+        "step": lambda: take_step(True, job["inverse"]),
+        "time": lambda count: seconds(timed, count),
+        "memory": peak_memory,
+    }
+
+
+def warp_and_losses(job: Mapping[str, Any]) -> dict[str, Callable]:
+    """Tasks around the losses and their gradients to depth and pose."""
+    device = torch.device(job["device"])
+    frames, intrinsics = _inputs(job, device)
+    with np.load(job["inputs"]) as inputs:
+        depths = _leaves(inputs["depths"].transpose(0, 1, 4, 2, 3), device)
+        poses = _leaves(inputs["poses"], device)
+        reverse_poses = _leaves(inputs["reverse_poses"], device)
+
+    def take_step() -> torch.Tensor:
+        terms = torch_losses.losses(
+            frames,
+            depths,
+            [torch_losses.pose_matrix(x) for x in poses],
+            [torch_losses.pose_matrix(x) for x in reverse_poses],
+            intrinsics,
+        )
+        for leaf in (*depths, *poses, *reverse_poses):
+            leaf.grad = None
+        terms["loss"].backward()
+        return terms
+
+    def with_gradients() -> dict[str, float]:
+        values = {k: value.item() for k, value in take_step().items()}
+        for name, leaves in (("depth", depths), ("pose", poses)):
+            gradient = torch.stack([leaf.grad for leaf in leaves])
+            values[f"{name}_gradient"] = gradient.norm().item()
+        return values
+
+    return {
+        "step": with_gradients,
+        "time": lambda count: seconds(
+            lambda: take_step()["loss"].item(), count
+        ),
+        "memory": peak_memory,
+    }
+
+
+def _inputs(
+    job: Mapping[str, Any], device: torch.device
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Frames, each [B, 3, H, W], and intrinsics [B, 3, 3]."""
+    with np.load(job["inputs"]) as inputs:
+        frames = torch.from_numpy(inputs["frames"]).permute(1, 0, 4, 2, 3)
+        intrinsics = torch.from_numpy(inputs["intrinsics"]).to(device)
+    memory_format = (
+        torch.channels_last
+        if job.get("channels_last")
+        else torch.contiguous_format
+    )
+    frames = [
+        x.to(device).contiguous(memory_format=memory_format) for x in frames
+    ]
+    return frames, intrinsics
+
+
+def _leaves(values: np.ndarray, device: torch.device) -> list[torch.Tensor]:
+    """[B, N, ...] as N tensors that gather gradients."""
+    return [
+        torch.from_numpy(np.ascontiguousarray(values[:, i]))
+        .to(device)
+        .requires_grad_()
+        for i in range(values.shape[1])
+    ]
+
+
+def _one_by_one(network: torch.nn.Module) -> Callable:
+    return lambda inputs: [network(x) for x in inputs]
+
+
+def _batched(network: torch.nn.Module) -> Callable:
+    return lambda inputs: network(torch.cat(inputs)).chunk(len(inputs))
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    JOB = json.loads(sys.argv[1])
+    WHAT = {"train_step": training_step, "warp_and_losses": warp_and_losses}
+    serve(WHAT[JOB["what"]](JOB))

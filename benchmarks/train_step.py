@@ -1,0 +1,163 @@
+r"""Seconds and memory of a training step: ours beside PyTorch.
+
+The other side is the published structure in PyTorch, written here from the
+paper: networks called frame by frame, the pose network on both orders of each
+pair, `grid_sample`, the same losses, Adam. It takes our weights and the same
+frames. Both must agree on every term of the loss before anything is timed.
+
+    python -m benchmarks.train_step --torch-python PYTHON
+    python -m benchmarks.train_step --torch-python PYTHON \
+        --image-size 128 416 --encoder efficientnet_lite0
+
+PYTHON is one with torch and NumPy; it may be another environment:
+
+    python -m venv torchenv && torchenv/bin/pip install torch numpy
+
+Engines:
+    pytorch            as published
+    pytorch_batched    PyTorch with our structure: one call of each network,
+                       SE(3) inverse for the way back, channels last
+    ours_published     ours with the published pose pairs
+    ours               our default: SE(3) inverse for the way back
+    ours_bfloat16      the same with the policy mixed_bfloat16
+    ours_xla           the same with the networks compiled by XLA, too
+    ours_onednn        the same with oneDNN where TensorFlow leaves it off
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from benchmarks import turns
+from benchmarks.street_inputs import write_inputs
+
+_OURS = {"precision": "float32", "reverse_pose": "inverse", "xla": False}
+_THEIRS = {"batched": False, "inverse": False, "channels_last": False}
+ENGINES = {
+    "pytorch": _THEIRS,
+    "pytorch_batched": dict.fromkeys(_THEIRS, True),
+    "ours_published": {**_OURS, "reverse_pose": "network"},
+    "ours": _OURS,
+    "ours_bfloat16": {**_OURS, "precision": "mixed_bfloat16"},
+    "ours_xla": {**_OURS, "xla": True},
+    "ours_onednn": _OURS,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """Compare training steps."""
+
+    torch_python: str
+    """A Python that has torch."""
+
+    engines: tuple[Literal[tuple(ENGINES)], ...] = (
+        "pytorch",
+        "ours_published",
+        "ours",
+    )
+    """Who takes turns, `pytorch` among them."""
+
+    encoder: Literal["resnet18", "efficientnet_lite0"] = "resnet18"
+    decoder: Literal["reference", "mobile"] | None = None
+    """By default reference for resnet18, mobile for efficientnet_lite0."""
+
+    image_size: tuple[int, int] = (256, 832)
+    batch_size: int = 1
+    sources: int = 2
+    """Neighbours of each target."""
+
+    rounds: int = 3
+    steps: int = 3
+    """Steps in each turn, after one that does not count."""
+
+    device: Literal["cpu", "gpu"] = "cpu"
+    json: Path | None = None
+    """Write the result here."""
+
+    def run(self) -> None:
+        """Check agreement, take turns, print medians and ratios."""
+        with tempfile.TemporaryDirectory() as folder:
+            result = self.measure(Path(folder))
+        sys.stdout.write(turns.table(result["engines"]))
+        sys.stdout.write(f"networks alone: {result['networks']:.3f} s\n")
+        if self.json:
+            self.json.write_text(json.dumps(result, indent=2) + "\n")
+
+    def measure(self, folder: Path) -> dict:
+        """All figures."""
+        inputs = folder / "inputs.npz"
+        write_inputs(inputs, self.image_size, self.batch_size, self.sources)
+        weights = folder / "weights.npz"
+        job = {
+            "what": "train_step",
+            "encoder": self.encoder,
+            "decoder": self.decoder
+            or ("reference" if self.encoder == "resnet18" else "mobile"),
+            "inputs": str(inputs),
+            "device": "cuda" if self.device == "gpu" else "cpu",
+        }
+        # Ours first: it makes the weights.
+        ours = [n for n in self.engines if n.startswith("ours")]
+        theirs = [n for n in self.engines if not n.startswith("ours")]
+        engines = {}
+        for name in (*ours, *theirs):
+            extra = {} if name != ours[0] else {"weights": str(weights)}
+            if name in theirs:
+                extra = {"weights": str(weights)}
+            engines[name] = turns.Engine(
+                name,
+                sys.executable if name in ours else self.torch_python,
+                "benchmarks.our_engine"
+                if name in ours
+                else "benchmarks.torch_engine",
+                {**job, **ENGINES[name], **extra},
+                folder,
+                self._environment(name),
+            )
+        first = {name: engine.ask("step") for name, engine in engines.items()}
+        self._check(first)
+        in_order = [engines[name] for name in self.engines]
+        times = turns.take_turns(in_order, self.rounds, self.steps)
+        networks = engines[ours[-1]].ask("time_networks", count=self.steps + 1)
+        memory = {n: engine.ask("memory") for n, engine in engines.items()}
+        for engine in in_order:
+            engine.close()
+        return {
+            "cores": len(os.sched_getaffinity(0)),
+            "image_size": self.image_size,
+            "batch_size": self.batch_size,
+            "encoder": self.encoder,
+            "decoder": job["decoder"],
+            "engines": turns.summary(times, memory, self.engines[0]),
+            "networks": statistics.median(networks[1:]),
+            "times": times,
+        }
+
+    def _check(self, first: dict[str, dict[str, float]]) -> None:
+        """The losses of the first step, of engines with the same poses."""
+        pairs = {"ours_published": "pytorch", "ours": "pytorch_batched"}
+        for ours, theirs in pairs.items():
+            if ours in first and theirs in first:
+                turns.check_agreement(first[ours], first[theirs])
+
+    def _environment(self, engine: str) -> dict[str, str]:
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+        if engine == "ours_onednn":
+            environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
+        if self.device == "cpu":
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        return environment
+
+
+if __name__ == "__main__":
+    tyro.cli(Benchmark).run()
