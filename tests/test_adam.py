@@ -30,7 +30,8 @@ def test_steps_are_those_of_keras(rng, options):
     ends = []
     for optimizer in (Adam, keras.optimizers.Adam):
         weights = [
-            keras.Variable(np.ones(shape, np.float32)) for shape in SHAPES
+            keras.Variable(np.ones(shape, np.float32), name=f"weight_{i}")
+            for i, shape in enumerate(SHAPES)
         ]
         adam = optimizer(**({"learning_rate": 0.1} | options))
         for step in gradients:
