@@ -69,8 +69,10 @@ scdepth.last = null;
     await started.start(await scdepth.unpack(runtime.wasm));
     await useModel(await scdepth.unpack(model.bytes), model.name, started);
     scdepth.parts = { sample };
-    if (!source) await useSample();
+    // A file may have been dropped already.
+    await (source ? lookOnce() : useSample());
     $("progress").hidden = true;
+    document.querySelector("nav").inert = false;
     await accelerate();
     keepForLater([`runtime-${variant}.js`, "model-data.js", "sample-data.js"]);
   }
