@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -194,6 +195,8 @@ class Refiner:
             ValueError: a file cannot be written.
         """
         self._networks.set_weights(self._original)
+        for leftover in folder.glob(f".{FOLDER}.*.partial"):
+            shutil.rmtree(leftover)  # of a process that was killed
         folder = folder / FOLDER
         if (folder / REPORT).is_file():
             return self._load(folder)

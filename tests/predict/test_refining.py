@@ -2,9 +2,11 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
+import scdepth_tf as sd
 from scdepth_tf.config import LossConfig, PredictConfig
 from scdepth_tf.metres import Scale
 from scdepth_tf.predict import job, refining
@@ -12,7 +14,7 @@ from scdepth_tf.predict.material import gather, is_held_out
 from scdepth_tf.predict.refining import Quality, Refinement, Refiner, decide
 from tests import planes
 from tests.predict.oracle import Drive
-from tests.tiny_model import tiny_model
+from tests.tiny_model import TinyDepth, TinyPose, tiny_model
 
 SIZE = (planes.HEIGHT, planes.WIDTH)
 
@@ -95,6 +97,32 @@ def test_refining_that_gains_nothing_is_undone(drive, tmp_path, monkeypatch):
     assert same(ours, original)
     files = [path.name for path in (tmp_path / "refinement").iterdir()]
     assert files == ["refinement.json"]
+
+
+def test_batch_norm_is_frozen():
+    class Normalised(TinyDepth):
+        def __init__(self):
+            super().__init__()
+            self.norm = keras.layers.BatchNormalization()
+            self.norm.build((None, None, None, 3))
+
+        def call(self, images, training=False):
+            return super().call(self.norm(images, training=training))
+
+    depth_net = Normalised()
+    Refiner(sd.SCDepth(depth_net, TinyPose()), SIZE, 1)
+    before = [np.array(value) for value in depth_net.norm.get_weights()]
+    depth_net(np.full((2, 8, 8, 3), 0.9, np.float32), training=True)
+    for value, old in zip(depth_net.norm.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(value, old)
+    assert not depth_net.norm.trainable_variables
+
+
+def test_leftover_of_a_killed_process_is_cleared(tmp_path):
+    (tmp_path / ".refinement.123.partial").mkdir()
+    (tmp_path / ".refinement.123.partial" / "half").touch()
+    Refiner(model(), SIZE, 5)(Drive(7).source(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["refinement"]
 
 
 def test_kill_while_weights_are_written_leaves_nothing(tmp_path, monkeypatch):
