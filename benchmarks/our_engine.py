@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -36,8 +35,6 @@ def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
             "jittered": inputs["frames"],
             "intrinsics": inputs["intrinsics"],
         }
-    if job.get("weights"):
-        _write_weights(model, Path(job["weights"]))
     batches = tf.data.Dataset.from_tensors(batch).repeat().prefetch(1)
     batches = iter(batches)
     model.make_train_function()
@@ -126,6 +123,21 @@ def warp_and_losses(job: Mapping[str, Any]) -> dict[str, Callable]:
     }
 
 
+def write_weights(job: Mapping[str, Any]) -> dict[str, Callable]:
+    """The weights that every engine starts from, for PyTorch; no tasks."""
+    from benchmarks.torch_weights import torch_state
+
+    keras.utils.set_random_seed(0)
+    model = _model(job["encoder"], job["decoder"], "inverse")
+    arrays = {
+        f"{name}/{key}": value
+        for name in ("depth_net", "pose_net")
+        for key, value in torch_state(getattr(model, name)).items()
+    }
+    np.savez(job["weights"], **arrays)
+    return {}
+
+
 def _model(encoder: str, decoder: str, reverse_pose: str) -> SCDepth:
     model = SCDepth(
         DepthNet(encoder, decoder),
@@ -136,17 +148,6 @@ def _model(encoder: str, decoder: str, reverse_pose: str) -> SCDepth:
     return model
 
 
-def _write_weights(model: SCDepth, path: Path) -> None:
-    from benchmarks.torch_weights import torch_state
-
-    arrays = {
-        f"{name}/{key}": value
-        for name in ("depth_net", "pose_net")
-        for key, value in torch_state(getattr(model, name)).items()
-    }
-    np.savez(path, **arrays)
-
-
 def _matrices(poses: tf.Tensor) -> tf.Tensor:
     """[B, N, 6] to [B, N, 4, 4]."""
     matrices = pose_matrix(tf.reshape(poses, [-1, 6]))
@@ -155,5 +156,9 @@ def _matrices(poses: tf.Tensor) -> tf.Tensor:
 
 if __name__ == "__main__":
     JOB = json.loads(sys.argv[1])
-    WHAT = {"train_step": training_step, "warp_and_losses": warp_and_losses}
+    WHAT = {
+        "train_step": training_step,
+        "warp_and_losses": warp_and_losses,
+        "weights": write_weights,
+    }
     serve(WHAT[JOB["what"]](JOB))

@@ -51,6 +51,7 @@ ENGINES = {
     "ours_xla": {**_OURS, "xla": True},
     "ours_onednn": _OURS,
 }
+_DECODERS = {"resnet18": "reference", "efficientnet_lite0": "mobile"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Benchmark:
         "ours_published",
         "ours",
     )
-    """Who takes turns, `pytorch` among them."""
+    """Who takes turns: the reference first, one of ours last (it also times
+    the networks alone)."""
 
     encoder: Literal["resnet18", "efficientnet_lite0"] = "resnet18"
     decoder: Literal["reference", "mobile"] | None = None
@@ -95,40 +97,32 @@ class Benchmark:
 
     def measure(self, folder: Path) -> dict:
         """All figures."""
-        inputs = folder / "inputs.npz"
-        write_inputs(inputs, self.image_size, self.batch_size, self.sources)
-        weights = folder / "weights.npz"
+        files = {n: str(folder / f"{n}.npz") for n in ("inputs", "weights")}
+        write_inputs(
+            Path(files["inputs"]),
+            self.image_size,
+            self.batch_size,
+            self.sources,
+        )
+        decoder = self.decoder or _DECODERS[self.encoder]
         job = {
             "what": "train_step",
             "encoder": self.encoder,
-            "decoder": self.decoder
-            or ("reference" if self.encoder == "resnet18" else "mobile"),
-            "inputs": str(inputs),
+            "decoder": decoder,
             "device": "cuda" if self.device == "gpu" else "cpu",
+            **files,
         }
-        # Ours first: it makes the weights.
-        ours = [n for n in self.engines if n.startswith("ours")]
-        theirs = [n for n in self.engines if not n.startswith("ours")]
-        engines = {}
-        for name in (*ours, *theirs):
-            extra = {} if name != ours[0] else {"weights": str(weights)}
-            if name in theirs:
-                extra = {"weights": str(weights)}
-            engines[name] = turns.Engine(
-                name,
-                sys.executable if name in ours else self.torch_python,
-                "benchmarks.our_engine"
-                if name in ours
-                else "benchmarks.torch_engine",
-                {**job, **ENGINES[name], **extra},
-                folder,
-                self._environment(name),
-            )
+        # A process of its own: copies of weights are no memory of a step.
+        self._start("weights", {**job, "what": "weights"}, folder).close()
+        engines = {
+            name: self._start(name, job | ENGINES[name], folder)
+            for name in self.engines
+        }
         first = {name: engine.ask("step") for name, engine in engines.items()}
         self._check(first)
-        in_order = [engines[name] for name in self.engines]
+        in_order = list(engines.values())
         times = turns.take_turns(in_order, self.rounds, self.steps)
-        networks = engines[ours[-1]].ask("time_networks", count=self.steps + 1)
+        networks = in_order[-1].ask("time_networks", count=self.steps + 1)
         memory = {n: engine.ask("memory") for n, engine in engines.items()}
         for engine in in_order:
             engine.close()
@@ -137,7 +131,7 @@ class Benchmark:
             "image_size": self.image_size,
             "batch_size": self.batch_size,
             "encoder": self.encoder,
-            "decoder": job["decoder"],
+            "decoder": decoder,
             "engines": turns.summary(times, memory, self.engines[0]),
             "networks": statistics.median(networks[1:]),
             "times": times,
@@ -150,13 +144,21 @@ class Benchmark:
             if ours in first and theirs in first:
                 turns.check_agreement(first[ours], first[theirs])
 
-    def _environment(self, engine: str) -> dict[str, str]:
+    def _start(self, name: str, job: dict, folder: Path) -> turns.Engine:
+        is_torch = name.startswith("pytorch")
         environment = {"TF_CPP_MIN_LOG_LEVEL": "2"}
-        if engine == "ours_onednn":
+        if name == "ours_onednn":
             environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
         if self.device == "cpu":
             environment["CUDA_VISIBLE_DEVICES"] = ""
-        return environment
+        return turns.Engine(
+            name,
+            self.torch_python if is_torch else sys.executable,
+            f"benchmarks.{'torch' if is_torch else 'our'}_engine",
+            job,
+            folder,
+            environment,
+        )
 
 
 if __name__ == "__main__":
