@@ -71,6 +71,7 @@ class Viewer:
 
     def __init__(self, context, address):
         self.page = context.new_page()
+        self.page.set_default_timeout(90_000)  # of busy machines, in ms
         self.problems = []
         self.page.on("pageerror", lambda error: self.problems.append(error))
         self._debugger = context.new_cdp_session(self.page)
