@@ -82,13 +82,18 @@ def inverse_warp(
     in_image = tf.reduce_all(
         (pixels >= 0.0) & (pixels <= last_pixel), axis=-1, keepdims=True
     )
-    sampled = bilinear_sample(
-        tf.concat([source_image, source_depth], axis=-1), pixels, sampler
+    # Apart: images take no gradient, and in one gather with the depth theirs
+    # would be scattered all the same.
+    image, sampled_depth = (
+        tf.where(in_image, sampled, tf.zeros_like(sampled))
+        for sampled in (
+            bilinear_sample(source_image, pixels, sampler),
+            bilinear_sample(source_depth, pixels, sampler),
+        )
     )
-    sampled = tf.where(in_image, sampled, tf.zeros_like(sampled))
     return Warp(
-        image=sampled[..., :-1],
-        sampled_depth=sampled[..., -1:],
+        image=image,
+        sampled_depth=sampled_depth,
         computed_depth=target_depth * depth_ratio,
         valid=tf.cast(in_front & in_image, target_depth.dtype),
     )
