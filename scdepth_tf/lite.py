@@ -125,15 +125,17 @@ class DepthPredictor:
 
     def _depth(self, image: np.ndarray, resize_to_image: bool) -> np.ndarray:
         _check_image(image)
-        pixels = self._resize["image"](image, self.image_size)
-        pixels /= np.float32(255)
-        answer = self._run(image=_quantize(pixels[np.newaxis], self._input))
-        logits = _dequantize(answer["logits"][0], self._output)
-        disparity = self._disparity(logits)
+        disparity = self._disparity(self._logits(image))
         if resize_to_image:
             disparity = self._resize["disparity"](disparity, image.shape[:2])
         unit = np.float32(self.metres_per_unit or 1.0)
         return np.divide(unit, disparity, out=disparity)[..., 0]
+
+    def _logits(self, image: np.ndarray) -> np.ndarray:
+        pixels = self._resize["image"](image, self.image_size)
+        pixels /= np.float32(255)
+        answer = self._run(image=_quantize(pixels[np.newaxis], self._input))
+        return _dequantize(answer["logits"][0], self._output)
 
     def _disparity(self, logits: np.ndarray) -> np.ndarray:
         head = self.metadata["output"]
