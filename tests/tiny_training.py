@@ -66,7 +66,7 @@ class TinyDepth(keras.Model):
 
 
 def _random_layers():
-    """Keras 2 keeps their state where snapshots do not see it."""
+    """Not promised to go on bit for bit with Keras 2."""
     return [] if stack.IS_KERAS_2 else [keras.layers.Dropout(0.2, seed=1)]
 
 
