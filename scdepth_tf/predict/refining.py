@@ -124,8 +124,7 @@ class Refinement:
         for name in ("before", "after"):
             if content[name]:
                 content[name] = {
-                    key: value if value and np.isfinite(value) else None
-                    for key, value in content[name].items()
+                    key: _finite(value) for key, value in content[name].items()
                 }
         return content
 
@@ -336,6 +335,10 @@ class Refiner:
             scale_spread(scales),
         )
         return dict(zip(names, values, strict=True))
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value
 
 
 def decide(
