@@ -27,11 +27,9 @@ Engines:
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -55,11 +53,8 @@ _DECODERS = {"resnet18": "reference", "efficientnet_lite0": "mobile"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Benchmark:
+class Benchmark(turns.Comparison):
     """Compare training steps."""
-
-    torch_python: str
-    """A Python that has torch."""
 
     engines: tuple[Literal[tuple(ENGINES)], ...] = (
         "pytorch",
@@ -72,28 +67,6 @@ class Benchmark:
     encoder: Literal["resnet18", "efficientnet_lite0"] = "resnet18"
     decoder: Literal["reference", "mobile"] | None = None
     """By default reference for resnet18, mobile for efficientnet_lite0."""
-
-    image_size: tuple[int, int] = (256, 832)
-    batch_size: int = 1
-    sources: int = 2
-    """Neighbours of each target."""
-
-    rounds: int = 3
-    steps: int = 3
-    """Steps in each turn, after one that does not count."""
-
-    device: Literal["cpu", "gpu"] = "cpu"
-    json: Path | None = None
-    """Write the result here."""
-
-    def run(self) -> None:
-        """Check agreement, take turns, print medians and ratios."""
-        with tempfile.TemporaryDirectory() as folder:
-            result = self.measure(Path(folder))
-        sys.stdout.write(turns.table(result["engines"]))
-        sys.stdout.write(f"networks alone: {result['networks']:.3f} s\n")
-        if self.json:
-            self.json.write_text(json.dumps(result, indent=2) + "\n")
 
     def measure(self, folder: Path) -> dict:
         """All figures."""
@@ -146,11 +119,9 @@ class Benchmark:
 
     def _start(self, name: str, job: dict, folder: Path) -> turns.Engine:
         is_torch = name.startswith("pytorch")
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+        environment = self.environment()
         if name == "ours_onednn":
             environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
-        if self.device == "cpu":
-            environment["CUDA_VISIBLE_DEVICES"] = ""
         return turns.Engine(
             name,
             self.torch_python if is_torch else sys.executable,

@@ -6,17 +6,61 @@ works at a time, so that neither framework's threads disturb the other.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What every comparison with PyTorch asks for and writes."""
+
+    torch_python: str
+    """A Python that has torch."""
+
+    image_size: tuple[int, int] = (256, 832)
+    batch_size: int = 1
+    sources: int = 2
+    """Neighbours of each target; each is compared both ways."""
+
+    rounds: int = 3
+    steps: int = 3
+    """Steps in each turn, after one that does not count."""
+
+    device: Literal["cpu", "gpu"] = "cpu"
+    json: Path | None = None
+    """Write the result here."""
+
+    def run(self) -> None:
+        """Check agreement, take turns, print medians and ratios."""
+        with tempfile.TemporaryDirectory() as folder:
+            result = self.measure(Path(folder))
+        sys.stdout.write(table(result["engines"]))
+        if "networks" in result:
+            sys.stdout.write(f"networks alone: {result['networks']:.3f} s\n")
+        if self.json:
+            self.json.write_text(json.dumps(result, indent=2) + "\n")
+
+    def measure(self, folder: Path) -> dict[str, Any]:
+        """All figures; `folder` is for what the engines hand over."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """Variables of every engine."""
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+        if self.device == "cpu":
+            quiet["CUDA_VISIBLE_DEVICES"] = ""
+        return quiet
 
 
 class Engine:

@@ -11,12 +11,9 @@ PYTHON is one with torch and NumPy, see `benchmarks.train_step`.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
-import tempfile
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
@@ -25,35 +22,11 @@ from benchmarks.street_inputs import write_inputs
 
 
 @dataclasses.dataclass(frozen=True)
-class Benchmark:
+class Benchmark(turns.Comparison):
     """Compare warp and losses."""
-
-    torch_python: str
-    """A Python that has torch."""
-
-    image_size: tuple[int, int] = (256, 832)
-    batch_size: int = 1
-    sources: int = 2
-    """Neighbours of each target; each is compared both ways."""
-
-    rounds: int = 5
-    steps: int = 5
-    """Steps in each turn, after one that does not count."""
 
     plain: bool = False
     """Ours without XLA, too."""
-
-    device: Literal["cpu", "gpu"] = "cpu"
-    json: Path | None = None
-    """Write the result here."""
-
-    def run(self) -> None:
-        """Check agreement, take turns, print medians and ratios."""
-        with tempfile.TemporaryDirectory() as folder:
-            result = self.measure(Path(folder))
-        sys.stdout.write(turns.table(result["engines"]))
-        if self.json:
-            self.json.write_text(json.dumps(result, indent=2) + "\n")
 
     def measure(self, folder: Path) -> dict:
         """All figures."""
@@ -64,9 +37,7 @@ class Benchmark:
             "inputs": str(inputs),
             "device": "cuda" if self.device == "gpu" else "cpu",
         }
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "2"}
-        if self.device == "cpu":
-            environment["CUDA_VISIBLE_DEVICES"] = ""
+        environment = self.environment()
 
         def ours(name: str, xla: bool) -> turns.Engine:
             return turns.Engine(

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from scdepth_tf import stack
+from scdepth_tf.nets.layers import batch_norms
 
 
 def replica_count() -> int:
@@ -95,15 +96,13 @@ def average(variables: Sequence[keras.Variable]) -> None:
         variable.assign(total / replica_count())
 
 
-def synchronize_batch_norm(layer: keras.layers.Layer) -> None:
+def synchronize_batch_norm(model: keras.Model) -> None:
     """Make all BatchNorm in a model use the statistics of the global batch.
 
     Call it before the first step.
     """
-    if isinstance(layer, keras.layers.BatchNormalization):
-        stack.synchronize(layer)
-    for inner in getattr(layer, "layers", ()):
-        synchronize_batch_norm(inner)
+    for norm in batch_norms(model):
+        stack.synchronize(norm)
 
 
 class Mean(stack.SameEverywhere, keras.metrics.Mean):

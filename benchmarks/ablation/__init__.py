@@ -1,4 +1,4 @@
-"""Does each part of the method do what the paper claims? See docs/ablation.md.
+"""Does each part of the method do what the paper claims?
 
 `variants.json` holds the variants as changes of `base.json`; `__main__` trains
 and measures each with several seeds, `measure` measures one run on exact ground

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import keras
@@ -101,6 +102,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.moving_mean.assign(mean)
         self.moving_variance.assign(variance)
         return normalised
+
+
+def batch_norms(
+    layer: keras.layers.Layer,
+) -> Iterator[keras.layers.BatchNormalization]:
+    """All BatchNorm in a model; one that two models share comes twice."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from batch_norms(inner)
 
 
 @keras.saving.register_keras_serializable("scdepth_tf")

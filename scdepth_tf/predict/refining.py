@@ -23,6 +23,7 @@ from scdepth_tf.metres import Scale
 from scdepth_tf.metrics.consistency import scale_spread
 from scdepth_tf.metrics.depth import GENERIC, depth_errors
 from scdepth_tf.model import SCDepth
+from scdepth_tf.nets.layers import batch_norms
 from scdepth_tf.predict.material import Material, gather
 from scdepth_tf.predict.sources import Source
 
@@ -173,9 +174,8 @@ class Refiner:
             reverse_pose=model.reverse_pose,
             jit_losses=model.jit_losses,
         )
-        for layer in self._model._flatten_layers():
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
+        for norm in batch_norms(self._model):
+            norm.trainable = False
 
     def __call__(
         self,

@@ -79,8 +79,8 @@ def device(request, tmp_path_factory) -> Path:
         text=True,
         check=False,
     )
-    if installed.returncode != 0:
-        pytest.skip(f"pip: {installed.stderr.strip().splitlines()[-1]}")
+    # No skip: whoever sets SCDEPTH_SLOW_TESTS asks whether they install.
+    assert installed.returncode == 0, installed.stderr
     listed = subprocess.run(
         [*pip, "list", "--format=json"], capture_output=True, check=True
     )
