@@ -281,6 +281,9 @@ class Export:
     """Prove each file on frames with the bare runtime, write a report, and
     keep nothing that fails."""
 
+    compact: bool = False
+    """Of a preset: round the weights, to two fifths of the size."""
+
     overwrite: bool = False
     """Replace files of the same names, or a SavedModel at OUT."""
 
@@ -295,7 +298,8 @@ class Export:
             self._write_saved_model(run)
             return
         if self.format == "preset":
-            sys.stdout.write(f"{runs.write_preset(run, self.out)}\n")
+            folder = runs.write_preset(run, self.out, self.compact)
+            sys.stdout.write(f"{folder}\n")
             return
         for line in export_run(
             run,
@@ -322,8 +326,8 @@ class Export:
             "verify",
         )
         of_no_effect = {
-            "tflite": (),
-            "savedmodel": tflite_only,
+            "tflite": ("compact",),
+            "savedmodel": (*tflite_only, "compact"),
             "preset": (*tflite_only, "image_size", "overwrite"),
         }[self.format]
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
@@ -335,7 +339,7 @@ class Export:
         if given:
             raise ValueError(
                 f"{', '.join(given)} has no effect on --format {self.format};"
-                " leave it out, or export with --format tflite"
+                " leave it out, or export with another --format"
             )
 
     def _write_saved_model(self, run: Run) -> None:

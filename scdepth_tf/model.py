@@ -221,6 +221,7 @@ class SCDepth(stack.Model):
         trained_on: str = "not recorded",
         training: TrainConfig | None = None,
         metrics: Mapping[str, float] | None = None,
+        compact: bool = False,
     ) -> Path:
         """Write both networks, their description, a model card and the
         SHA-256 of each file to a folder that can be passed on.
@@ -233,6 +234,8 @@ class SCDepth(stack.Model):
             training: the choices of the training, for the card and to train
                 again.
             metrics: figures for the card, by their names.
+            compact: round the weights, to two fifths of the size
+                (`scdepth_tf.compact`); the card says so.
 
         Returns:
             The folder.
@@ -259,6 +262,7 @@ class SCDepth(stack.Model):
             trained_on,
             metrics or {},
             is_training_known=training is not None,
+            compact=compact,
         )
 
     # === The method ===

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from scdepth_tf.compact import compact_weights
 from scdepth_tf.config import TrainConfig, read_config
 from scdepth_tf.files import write_whole
 
@@ -81,6 +82,7 @@ def write_preset(
     trained_on: str,
     metrics: Mapping[str, float],
     is_training_known: bool,
+    compact: bool = False,
 ) -> Path:
     """Write a preset, whole or not at all.
 
@@ -93,6 +95,7 @@ def write_preset(
         metrics: figures by their names.
         is_training_known: whether `config` has more than the networks, the
             loss and the image size.
+        compact: round the weights (`scdepth_tf.compact`).
 
     Returns:
         The folder.
@@ -117,9 +120,18 @@ def write_preset(
     write_whole(unfinished / CONFIG, json.dumps(described, indent=2) + "\n")
     write_whole(
         unfinished / CARD,
-        _card(folder.name, config, trained_on, metrics, is_training_known),
+        _card(
+            folder.name,
+            config,
+            trained_on,
+            metrics,
+            is_training_known,
+            compact,
+        ),
     )
     save_weights(unfinished / WEIGHTS)
+    if compact:
+        compact_weights(unfinished / WEIGHTS)
     write_whole(
         unfinished / CHECKSUMS,
         "".join(f"{sha256(unfinished / name)} *{name}\n" for name in _FILES),
@@ -155,8 +167,11 @@ def _card(
     trained_on: str,
     metrics: Mapping[str, float],
     is_training_known: bool,
+    compact: bool,
 ) -> str:
     facts = _facts(config, trained_on, is_training_known)
+    if compact:
+        facts["weights"] = "rounded; figures are those before rounding"
     figures = [
         f"| {title} | {value:g} |" for title, value in metrics.items()
     ] or ["| none recorded | |"]

@@ -266,7 +266,7 @@ def _start_from(folder: str, model: SCDepth) -> None:
     model.pose_net.set_weights(start.pose_net.get_weights())
 
 
-def write_preset(run: Run, folder: str | Path) -> Path:
+def write_preset(run: Run, folder: str | Path, compact: bool = False) -> Path:
     """Write the best weights of a run as a preset, with what is known.
 
     Focal lengths that were learnt stay with the run.
@@ -274,6 +274,7 @@ def write_preset(run: Run, folder: str | Path) -> Path:
     Args:
         run: a run that has weights.
         folder: to make.
+        compact: round the weights (`scdepth_tf.compact`).
 
     Returns:
         The folder.
@@ -287,6 +288,7 @@ def write_preset(run: Run, folder: str | Path) -> Path:
         trained_on=data.short_name(run.training_data),
         training=run.config,
         metrics=_best_metrics(run),
+        compact=compact,
     )
     if read_scale(run):
         preset = open_run(written)
@@ -343,9 +345,15 @@ def write_history(run: Run, rows: Sequence[Mapping[str, float]]) -> None:
 
 def write_weights(run: Run, model: SCDepth, name: str) -> None:
     """Write a model's weights to the run directory, whole or not at all."""
+    from scdepth_tf.model import SCDepth
+
+    # Of a compiled model Keras writes the optimizer's state as well, which is
+    # twice as large; snapshots have it.
+    networks = SCDepth(model.depth_net, model.pose_net)
+    networks.focal_length_scale = model.focal_length_scale
     # Keras insists on the ending, which `replace_file` does not keep.
     unfinished = run.folder / "partial.weights.h5"
-    model.save_weights(unfinished)
+    networks.save_weights(unfinished)
     unfinished.replace(run.folder / name)
 
 

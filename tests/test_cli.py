@@ -86,6 +86,13 @@ def trained(tmp_path_factory):
     return folder, root / "run"
 
 
+def test_weights_of_a_run_are_without_the_state_of_the_optimizer(trained):
+    _, run = trained
+    with h5py.File(run / "model.weights.h5") as weights:
+        assert "optimizer" not in weights
+        assert "depth_net" in weights and "pose_net" in weights
+
+
 def test_train_leaves_a_complete_run(trained):
     _, run = trained
     names = {path.name for path in run.iterdir()}
@@ -282,6 +289,8 @@ def test_a_mistake_in_an_evaluation_is_one_line(trained, capfd, case):
         ("savedmodel", ["--no-verify"], "--no-verify"),
         ("preset", ["--image-size", "64", "96"], "--image-size"),
         ("preset", ["--overwrite", "--net", "pose"], "--net, --overwrite"),
+        ("savedmodel", ["--compact"], "--compact"),
+        ("tflite", ["--compact"], "--compact"),
     ],
 )
 def test_export_refuses_what_has_no_effect_on_a_format(

@@ -256,3 +256,17 @@ def resnet18():
 def test_import_without_pose_warns(checkpoints, tmp_path, caplog):
     sd.import_checkpoints(checkpoints[:1], tmp_path / "depth_only")
     assert "motion is untrained" in caplog.text
+
+
+def test_compact_preset_is_small_and_gives_the_same_depth(
+    model, saved, tmp_path, rng
+):
+    compact = model.save_to_preset(tmp_path / "compact", compact=True)
+    small, large = (
+        (folder / presets.WEIGHTS).stat().st_size for folder in (compact, saved)
+    )
+    assert small < min(0.4 * large, 8e6)
+    assert "rounded" in (compact / presets.CARD).read_text()
+    images = rng.random((1, 64, 96, 3), np.float32)
+    change = np.log(sd.SCDepth.from_preset(compact)(images) / model(images))
+    assert 0 < np.abs(change).mean() < 0.01
