@@ -319,9 +319,9 @@ def _check(sources: Many[Source], config: PredictConfig) -> None:
     unknown = [source.name for source in sources if source.intrinsics is None]
     if asked and unknown:
         raise ValueError(
-            f"{' and '.join(asked)} need the camera of {unknown[0]}: give "
-            "--intrinsics fx,fy,cx,cy or --fov DEGREES, or write a cam.txt "
-            "beside the pictures"
+            f"the camera of {unknown[0]} must be known for "
+            f"{' and '.join(asked)}: give --intrinsics fx,fy,cx,cy or --fov "
+            "DEGREES, or write a cam.txt beside the pictures"
         )
 
 
