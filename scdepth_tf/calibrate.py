@@ -95,16 +95,17 @@ def check_known(known: CalibrateConfig, scenes: Sequence[Scene]) -> None:
         ValueError: what is known is not enough, not positive, or the scenes
             lack it.
     """
+    # First: a camera height of 0 is not a missing one.
+    for name in ("speed", "camera_height", "baseline", "frame_rate", "frames"):
+        value = getattr(known, name)
+        if value is not None and not 0 < value < np.inf:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{option} is {value:g}; give a number > 0")
     if not any(getattr(known, name) for name in _WAYS):
         raise ValueError(
             "nothing is known in metres; give --camera-height, --poses, "
             "--depth, --track, --speed, --distance or --right"
         )
-    for name in ("speed", "camera_height", "frame_rate", "frames"):
-        value = getattr(known, name)
-        if value is not None and not 0 < value < np.inf:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(f"{option} is {value:g}; give a number > 0")
     if (known.right is None) != (known.baseline is None):
         raise ValueError(
             "--right and --baseline belong together: give the folder of the "

@@ -359,6 +359,17 @@ class Export:
         sys.stdout.write(f"{path} ({megabytes:.1f} MB)\n")
 
 
+_OF_SEVERAL = (
+    "--distance",
+    "--gaps",
+    "--lengths",
+    "--quantize",
+    "--scenes",
+    "--write",
+)
+"""Options that take several values."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code."""
     try:
@@ -397,6 +408,7 @@ def _parse(
     | Web
     | View
 ):
+    _check_repeated(arguments)
     train = tyro.conf.subcommand("train")
     if arguments[:1] == ["train"]:
         start = _starting_point(arguments[1:])
@@ -419,6 +431,17 @@ def _parse(
         description="Self-supervised, scale-consistent depth from video.",
         args=arguments,
     )
+
+
+def _check_repeated(arguments: list[str]) -> None:
+    """The last of them would count, and the others be lost in silence."""
+    for option in _OF_SEVERAL:
+        given = sum(one.split("=")[0] == option for one in arguments)
+        if given > 1:
+            raise ValueError(
+                f"{option} is given {given} times; give it once, with all "
+                f"values after it: {option} A B"
+            )
 
 
 def _starting_point(options: list[str]) -> TrainConfig:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +120,8 @@ def test_a_pose_network_in_another_unit_than_the_depth_does_no_harm(scene):
     [
         ({}, "nothing is known"),
         ({"camera_height": -1.0}, "--camera-height is -1"),
+        ({"camera_height": 0.0}, "--camera-height is 0; give"),
+        ({"right": Path("b"), "baseline": 0.0}, "--baseline is 0; give"),
         ({"speed": 3.0}, "has no times; give --frame-rate"),
         ({"baseline": 0.5, "depth": True}, "belong together"),
         ({"distance": ("000099,1,2,3,4,5",)}, "no frames are called '000099'"),

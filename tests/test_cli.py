@@ -416,3 +416,19 @@ def test_run_becomes_a_preset_with_its_best_epoch(trained, tmp_path):
     theirs = runs.load_model(runs.open_run(run)).get_weights()
     for one, two in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["predict", "run", "a.mp4", "--write", "cloud", "--write", "mesh"],
+        ["train", "data", "--scenes=a", "--scenes=b"],
+        ["calibrate", "run", "data", "--distance", "a", "--distance", "b"],
+    ],
+)
+def test_an_option_of_several_values_given_twice_is_refused(options, capsys):
+    """The command line's parser would take the last in silence."""
+    assert cli.main([*options, "--out", "out"]) == 1
+    complaint = capsys.readouterr().err
+    assert "is given 2 times; give it once" in complaint
+    assert complaint.count("\n") == 1

@@ -26,6 +26,7 @@ from scdepth_tf.metrics.odometry import chain
 from scdepth_tf.metrics.trajectory_files import write_kitti, write_tum
 from scdepth_tf.predict import cloud, outputs
 from scdepth_tf.predict.asking import Predictor, Progress, ask
+from scdepth_tf.predict.lock import alone_in
 from scdepth_tf.predict.sequence import PredictedFrame, Sequence
 from scdepth_tf.predict.sources import Source, open_sources
 from scdepth_tf.predict.store import CHUNK, Store
@@ -69,8 +70,9 @@ def predict(
 
     Raises:
         FileNotFoundError: run, weights or footage are missing.
-        ValueError: footage, options or `out` cannot be used, a prediction is
-            not finite, or a file cannot be written; the line says which.
+        ValueError: footage, options or `out` cannot be used, another process
+            writes into it, a prediction is not finite, or a file cannot be
+            written; the line says which.
         ModuleNotFoundError: an extra is not installed.
     """
     from scdepth_tf import runs
@@ -95,14 +97,15 @@ def predict(
         "scenes": list(scenes),
         **_settings(config),
     }
-    claim(Path(out), job)
-    model = runs.load_model(run, path)
-    size = run.config.data.image_size
-    predictor = sequence_predictor(model, size)
-    refiner = Refiner(model, size, config.refine) if config.refine else None
-    return predict_sources(
-        sources, predictor, out, config, progress, scale, refiner
-    )
+    with alone_in(Path(out)):
+        claim(Path(out), job)
+        model = runs.load_model(run, path)
+        size = run.config.data.image_size
+        predictor = sequence_predictor(model, size)
+        refiner = Refiner(model, size, config.refine) if config.refine else None
+        return predict_sources(
+            sources, predictor, out, config, progress, scale, refiner
+        )
 
 
 def predict_sources(
@@ -316,9 +319,9 @@ def _check(sources: Many[Source], config: PredictConfig) -> None:
     unknown = [source.name for source in sources if source.intrinsics is None]
     if asked and unknown:
         raise ValueError(
-            f"{' and '.join(asked)} need the camera of {unknown[0]}: give "
-            "--intrinsics fx,fy,cx,cy or --fov DEGREES, or write a cam.txt "
-            "beside the pictures"
+            f"the camera of {unknown[0]} must be known for "
+            f"{' and '.join(asked)}: give --intrinsics fx,fy,cx,cy or --fov "
+            "DEGREES, or write a cam.txt beside the pictures"
         )
 
 

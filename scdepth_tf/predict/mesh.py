@@ -37,8 +37,10 @@ _BLOCK = 8
 _MOST_BLOCKS = 60_000
 """With so many, the mesh is written and a new volume begins: 600 MB."""
 
-_LEAST_VIEWS = 2.0
-"""Views that must have seen a cell."""
+_LEAST_VIEWS = 1.0
+"""Views that must have seen a cell. Its pixel was confirmed by two more, and a
+cell is seen by few: with two, a quarter of the surface is gone, and what stays
+is no truer."""
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ def open_sources(
             fit it; the line says why.
         ModuleNotFoundError: PyAV is not installed.
     """
-    if not config.frame_rate >= 0:
+    if not 0 <= config.frame_rate < np.inf:
         raise ValueError(
             f"--frame-rate is {config.frame_rate:g}; give 0 or more"
         )
@@ -81,7 +81,7 @@ def open_sources(
                 f"--scenes chooses among scenes, but {path} is one sequence"
             )
         return [_from_footage(Path(path), config)]
-    if config.intrinsics or config.fov:
+    if _tells_camera(config):
         raise ValueError(
             f"{path}: its scenes have a cam.txt each; --intrinsics and --fov "
             "are for videos and folders of pictures"
@@ -123,10 +123,15 @@ def _from_footage(path: Path, config: PredictConfig) -> Source:
     )
 
 
+def _tells_camera(config: PredictConfig) -> bool:
+    # Not whether they are true: --fov 0 is a mistake that must be told.
+    return config.intrinsics is not None or config.fov is not None
+
+
 def _camera(
     path: Path, footage: Footage, size: tuple[int, int], config: PredictConfig
 ) -> np.ndarray | None:
-    if config.intrinsics or config.fov:
+    if _tells_camera(config):
         told = PrepareConfig(intrinsics=config.intrinsics, fov=config.fov)
         return describe_camera(told, size, footage.square_pixels).matrix
     if (path / "cam.txt").is_file():

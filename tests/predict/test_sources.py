@@ -52,7 +52,9 @@ def test_field_of_view_is_a_camera(tmp_path):
 def test_what_needs_the_camera_says_so_before_the_work(tmp_path):
     video = write_video(tmp_path / "drive.mp4", glide(3))
     config = PredictConfig(write=("video", "cloud"))
-    with pytest.raises(ValueError, match="cloud need the camera of drive"):
+    with pytest.raises(
+        ValueError, match="camera of drive must be known for cloud"
+    ):
         job._check(open_sources(video, config), config)
 
 
@@ -60,6 +62,14 @@ def test_camera_of_scenes_is_not_told_twice(tmp_path):
     root = write_folder(tmp_path / "data")
     with pytest.raises(ValueError, match=r"have a cam\.txt each"):
         open_sources(root, PredictConfig(fov=60))
+
+
+def test_field_of_view_of_nothing_is_no_missing_option(tmp_path):
+    video = write_video(tmp_path / "drive.mp4", glide(3))
+    with pytest.raises(ValueError, match="--fov is 0; give"):
+        open_sources(video, PredictConfig(fov=0.0))
+    with pytest.raises(ValueError, match="--intrinsics is ''; give"):
+        open_sources(video, PredictConfig(intrinsics=""))
 
 
 def test_pictures_of_another_size_are_named(tmp_path):
