@@ -33,21 +33,25 @@ def alone_in(folder: Path) -> Iterator[None]:
         raise ValueError(
             f"cannot make {folder}: {error.strerror}; choose another --out"
         ) from None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(handle, folder)
+    with _lock(folder) if fcntl else contextlib.nullcontext():
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if it is empty
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock_handle(handle, folder)
+        yield
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, folder: Path) -> None:
-    if fcntl is None:
-        return
+def _lock_handle(handle: int, folder: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
