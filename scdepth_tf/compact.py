@@ -4,8 +4,8 @@ They stay what Keras reads. Weights are rounded, so that their last bytes are
 zero, and HDF5 compresses them:
 
 - large kernels to whole multiples of a power of two, at most 127 of them, for
-  each output channel: about as fine as int8, where a kernel has so many weights that
-  the rounding averages out;
+  each output channel: about as fine as int8, where so many weights average the
+  rounding out;
 - small ones, which do not average and weigh little, to 12 bits;
 - what is no kernel (biases, BatchNorm) not at all.
 """
