@@ -259,6 +259,15 @@ def scale_loss(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
 # === Replicas ===
 
 
+def clip_threshold(threshold: float, replicas: int) -> float:
+    """What to give an optimizer as its clipping threshold, so that
+    `replicas.apply_if` clips the gradient of the global batch at `threshold`.
+    """
+    # Keras 3 clips each replica's share and adds the shares up after that,
+    # Keras 2 clips the sum.
+    return threshold if IS_KERAS_2 else threshold / replicas
+
+
 class SameEverywhere:
     """A metric that every replica updates with the same numbers: reading it
     needs no other replica.
