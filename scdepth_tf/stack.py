@@ -256,6 +256,21 @@ def scale_loss(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
     return loss
 
 
+def check_precision(policy: str) -> None:
+    """Refuse to train in what this stack gets wrong.
+
+    Raises:
+        ValueError: mixed_bfloat16 under Keras 2.
+    """
+    # Its layers add biases with BiasAdd, whose gradient on a processor stops
+    # growing at 256 in bfloat16; those of Keras 3 add them with a plain sum.
+    if IS_KERAS_2 and policy == "mixed_bfloat16":
+        raise ValueError(
+            "precision mixed_bfloat16 needs Keras 3: Keras 2 loses most of "
+            "the gradients of biases in it; use mixed_float16 or float32"
+        )
+
+
 # === Replicas ===
 
 

@@ -158,6 +158,7 @@ def _board(
 
 
 def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
+    stack.check_precision(config.precision)
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(config.precision)
     try:

@@ -183,7 +183,7 @@ def test_two_runs_agree_bit_for_bit(undisturbed_twice):
     "SCDEPTH_SLOW_TESTS" not in os.environ,
     reason="compiles for minutes; set SCDEPTH_SLOW_TESTS to run it",
 )
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_two_runs_of_real_networks_agree_bit_for_bit(data, tmp_path, precision):
     """Threaded convolutions, and losses compiled by XLA."""
     for seed, out in enumerate((tmp_path / "one", tmp_path / "other")):
