@@ -219,6 +219,14 @@ def accumulation_steps(optimizer: Any) -> int | None:
     return getattr(optimizer, "gradient_accumulation_steps", None)
 
 
+def learning_rate(optimizer: Any) -> Any:
+    """Of the next update of the weights."""
+    # Keras 2 shows that of the last one that this process has done.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = inner._learning_rate if IS_KERAS_2 else optimizer.learning_rate
+    return rate(optimizer.iterations) if callable(rate) else rate
+
+
 LossScaleOptimizer = keras.mixed_precision.LossScaleOptimizer
 """Keras 2 has it under this name alone."""
 
