@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from scdepth_tf import data, snippets
+from scdepth_tf import data, snippets, stack
 from scdepth_tf.config import DataConfig
 
 _LOG = logging.getLogger(__name__)
@@ -146,8 +146,8 @@ class Board(keras.callbacks.Callback):
                 share = 1 / steps if name in _COUNTS else 1
                 _write_scalar(name, share * float(value))
             # A constant one is a variable, on several replicas a mirrored one.
-            rate = tf.convert_to_tensor(self.model.optimizer.learning_rate)
-            _write_scalar("learning_rate", float(rate))
+            rate = stack.learning_rate(self.model.optimizer)
+            _write_scalar("learning_rate", float(tf.convert_to_tensor(rate)))
         self._train.flush()
 
     def _draw(self) -> None:

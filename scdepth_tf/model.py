@@ -94,13 +94,11 @@ class SCDepth(stack.Model):
         self.depth_net = depth_net
         self.pose_net = pose_net
         self.loss_config = loss or LossConfig.release()
-        if self.loss_config.sampler == "addons":
-            check_addons()
-            if jit_losses:
-                raise ValueError(
-                    "jit_losses is True, but XLA cannot compile the sampler "
-                    '"addons"; leave jit_losses out'
-                )
+        if self.loss_config.sampler == "addons" and jit_losses:
+            raise ValueError(
+                "jit_losses is True, but XLA cannot compile the sampler "
+                '"addons"; leave jit_losses out'
+            )
         self.reverse_pose = reverse_pose
         self.jit_losses = jit_losses
         self.learned_focal_lengths = learned_focal_lengths
@@ -468,7 +466,13 @@ class SCDepth(stack.Model):
 
         Under XLA on a CPU convolutions are 2.5 times and depthwise
         convolutions 25 times slower.
+
+        Raises:
+            ImportError: the loss takes its sampler from tensorflow-addons,
+                which is not installed; only training needs it.
         """
+        if self.loss_config.sampler == "addons":
+            check_addons()
         kwargs.setdefault("jit_compile", False)
         super().compile(*args, **kwargs)
 

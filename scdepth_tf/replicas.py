@@ -58,8 +58,8 @@ def apply_if(
         variables: that they belong to.
     """
     if replica_count() > 1 and _looks_at_the_whole(optimizer):
-        # Keras adds up after clipping and accumulating. Equal shares make
-        # both right: the threshold, too, is a share.
+        # Keras 3 adds up after clipping and accumulating. Equal shares make
+        # both right: the threshold, too, is one (`stack.clip_threshold`).
         gradients = [g / replica_count() for g in add_up(list(gradients))]
 
     def apply(gradients: list[tf.Tensor]) -> None:

@@ -219,6 +219,14 @@ def accumulation_steps(optimizer: Any) -> int | None:
     return getattr(optimizer, "gradient_accumulation_steps", None)
 
 
+def learning_rate(optimizer: Any) -> Any:
+    """Of the next update of the weights."""
+    # Keras 2 shows that of the last one that this process has done.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = inner._learning_rate if IS_KERAS_2 else optimizer.learning_rate
+    return rate(optimizer.iterations) if callable(rate) else rate
+
+
 LossScaleOptimizer = keras.mixed_precision.LossScaleOptimizer
 """Keras 2 has it under this name alone."""
 
@@ -256,7 +264,31 @@ def scale_loss(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
     return loss
 
 
+def check_precision(policy: str) -> None:
+    """Refuse to train in what this stack gets wrong.
+
+    Raises:
+        ValueError: mixed_bfloat16 under Keras 2.
+    """
+    # Its layers add biases with BiasAdd, whose gradient on a processor stops
+    # growing at 256 in bfloat16; those of Keras 3 add them with a plain sum.
+    if IS_KERAS_2 and policy == "mixed_bfloat16":
+        raise ValueError(
+            "precision mixed_bfloat16 needs Keras 3: Keras 2 loses most of "
+            "the gradients of biases in it; use mixed_float16 or float32"
+        )
+
+
 # === Replicas ===
+
+
+def clip_threshold(threshold: float, replicas: int) -> float:
+    """What to give an optimizer as its clipping threshold, so that
+    `replicas.apply_if` clips the gradient of the global batch at `threshold`.
+    """
+    # Keras 3 clips each replica's share and adds the shares up after that,
+    # Keras 2 clips the sum.
+    return threshold if IS_KERAS_2 else threshold / replicas
 
 
 class SameEverywhere:

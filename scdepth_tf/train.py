@@ -158,6 +158,7 @@ def _board(
 
 
 def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
+    stack.check_precision(config.precision)
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(config.precision)
     try:
@@ -167,8 +168,8 @@ def _compiled(config: TrainConfig, cameras: int) -> keras.Model:
     if config.synchronized_batch_norm:
         replicas.synchronize_batch_norm(model)
     clip_norm = config.clip_norm
-    if clip_norm is not None:  # of each replica's share, see replicas.apply_if
-        clip_norm /= replicas.replica_count()
+    if clip_norm is not None:
+        clip_norm = stack.clip_threshold(clip_norm, replicas.replica_count())
     # A float16 model wraps it in a LossScaleOptimizer.
     model.compile(
         stack.Adam(

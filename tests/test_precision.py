@@ -69,13 +69,29 @@ def exact():
 
 @pytest.mark.parametrize(
     ("precision", "tolerance"),
-    [("mixed_float16", 0.02), ("mixed_bfloat16", 0.1)],
+    [
+        ("mixed_float16", 0.02),
+        pytest.param(
+            "mixed_bfloat16",
+            0.1,
+            marks=pytest.mark.skipif(
+                stack.IS_KERAS_2, reason="refused under Keras 2"
+            ),
+        ),
+    ],
 )
 def test_gradients_are_close_to_float32(exact, precision, tolerance):
     gradients, history = gradient(precision)
     assert history["skipped"] == [0.0]
     assert 0 < error(gradients, exact[0]) < tolerance
     np.testing.assert_allclose(history["loss"], exact[1], rtol=tolerance)
+
+
+def test_bfloat16_is_refused_under_keras_2(monkeypatch):
+    monkeypatch.setattr(stack, "IS_KERAS_2", True)
+    stack.check_precision("mixed_float16")
+    with pytest.raises(ValueError, match="use mixed_float16 or float32"):
+        stack.check_precision("mixed_bfloat16")
 
 
 def test_without_loss_scaling_float16_gradients_would_be_worse(exact):

@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from scdepth_tf import stack
 from scdepth_tf.config import TrainConfig
 from scdepth_tf.schedules import learning_rate
 
@@ -55,3 +57,15 @@ def test_a_schedule_survives_its_config():
         assert float(again._learning_rate(step)) == float(
             optimizer._learning_rate(step)
         )
+
+
+def test_the_rate_of_the_next_update_follows_a_restored_count():
+    """Keras 2 by itself shows the last one of this process."""
+    schedule = keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.0)
+    optimizer = stack.Adam(schedule)
+    optimizer.build([tf.Variable([1.0])])
+    optimizer.iterations.assign(4)
+    assert float(stack.learning_rate(optimizer)) == pytest.approx(0.6)
+    scaled = stack.LossScaleOptimizer(stack.Adam(0.25))
+    rate = tf.convert_to_tensor(stack.learning_rate(scaled))
+    assert float(rate) == 0.25

@@ -115,7 +115,9 @@ def sgd(replicas):
 
 def clipped(replicas):
     return keras.optimizers.SGD(
-        0.3, momentum=0.9, global_clipnorm=0.05 / replicas
+        0.3,
+        momentum=0.9,
+        global_clipnorm=stack.clip_threshold(0.05, replicas),
     )
 
 

@@ -42,6 +42,7 @@ TFLITE_RUNTIME_2_14 = {
     "RESHAPE": 1,
     "RESIZE_BILINEAR": 4,
     "RESIZE_NEAREST_NEIGHBOR": 4,
+    "SELECT": 4,
     "SELECT_V2": 2,
     "SHAPE": 1,
     "SPLIT": 4,

@@ -36,7 +36,9 @@ def test_resnets_have_the_published_number_of_parameters(name):
 
 
 def test_residual_branches_of_equal_shape_start_differently(encoder):
-    kernels = [w.numpy() for w in encoder.trainable_weights if w.ndim == 4]
+    kernels = [
+        w.numpy() for w in encoder.trainable_weights if len(w.shape) == 4
+    ]
     fingerprints = {kernel.tobytes() for kernel in kernels}
     assert len(fingerprints) == len(kernels)
 
