@@ -345,15 +345,19 @@ def write_history(run: Run, rows: Sequence[Mapping[str, float]]) -> None:
 
 def write_weights(run: Run, model: SCDepth, name: str) -> None:
     """Write a model's weights to the run directory, whole or not at all."""
-    from scdepth_tf.model import SCDepth
+    import h5py
 
-    # Of a compiled model Keras writes the optimizer's state as well, which is
-    # twice as large; snapshots have it.
-    networks = SCDepth(model.depth_net, model.pose_net)
-    networks.focal_length_scale = model.focal_length_scale
     # Keras insists on the ending, which `replace_file` does not keep.
+    everything = run.folder / "everything.weights.h5"
     unfinished = run.folder / "partial.weights.h5"
-    networks.save_weights(unfinished)
+    model.save_weights(everything)
+    with h5py.File(everything) as source, h5py.File(unfinished, "w") as target:
+        # Of a compiled model Keras writes the optimizer's state as well, which
+        # is twice as large; snapshots have it.
+        for group in source:
+            if group != "optimizer":
+                source.copy(group, target)
+    everything.unlink()
     unfinished.replace(run.folder / name)
 
 

@@ -44,7 +44,8 @@ def scores(*values):
     return [{} if v is None else {"val_abs_rel": v} for v in values]
 
 
-def epoch_of(run, model, name):
+def epoch_of(run, name):
+    model = tiny_model()
     model.load_weights(run.folder / name)
     return float(model.depth_net.conv.bias.numpy()[0])
 
@@ -66,8 +67,8 @@ def test_the_best_epoch_is_the_one_of_least_error(tmp_path, values, best):
     keep, run, state, model = keeper(tmp_path)
     go_through(keep, state, model, scores(*values))
     assert state.best_epoch == best
-    assert epoch_of(run, model, runs.BEST_WEIGHTS) == best
-    assert epoch_of(run, model, runs.LAST_WEIGHTS) == len(values) - 1
+    assert epoch_of(run, runs.BEST_WEIGHTS) == best
+    assert epoch_of(run, runs.LAST_WEIGHTS) == len(values) - 1
     with (run.folder / runs.HISTORY).open() as file:
         epochs = [int(row["epoch"]) for row in csv.DictReader(file)]
     assert epochs == list(range(len(values)))
