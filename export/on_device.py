@@ -1,4 +1,4 @@
-"""Depth on a device: copy this file, lite.py and a .tflite file there.
+r"""Depth on a device: copy this file, lite.py and a .tflite file there.
 
     python on_device.py depth_int8.tflite photo.jpg
     python on_device.py depth_int8.tflite drive.mp4 --out depth
@@ -6,17 +6,20 @@
     ffmpeg -i drive.mp4 -f rawvideo -pix_fmt rgb24 - | \
         python on_device.py depth_int8.tflite - --size 720 1280 --out depth
 
-Needs NumPy and ai-edge-litert or tflite-runtime. Writes NAME.npy (float32
-depth, in metres where the file knows the scale) and NAME.png (a picture: near
-is bright). Input size, head, quantization and scale come from the .tflite
-file. Images of type .npy and .ppm and raw frames on standard input are read
-with NumPy alone, other images with OpenCV or Pillow, videos and cameras with
-OpenCV (pip install opencv-python), whichever is there.
+Needs NumPy and ai-edge-litert or tflite-runtime. Writes NAME.depth.npy (float32
+depth, in metres where the file knows the scale) and NAME.depth.png (a picture:
+near is bright): beside an image, and of a video only with --out. Input size,
+head, quantization and scale come from the .tflite file. Images of type .npy and
+.ppm and raw frames on standard input are read with NumPy alone, other images
+with OpenCV or Pillow, videos and cameras with OpenCV (pip install
+opencv-python), whichever is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import re
 import struct
 import sys
 import time
@@ -43,14 +46,13 @@ def main() -> None:
     if out is None and is_image(options.source):
         out = Path(options.source).parent
     if out:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     start, count = time.perf_counter(), 0
     for depth in predict.stream(frames, resize_to_image=options.full_size):
         count += 1
         name = next(names)
         if out:
-            np.save(out / f"{name}.npy", depth)
-            (out / f"{name}.png").write_bytes(png(picture(depth)))
+            write(out, name, depth)
         if options.show and not shown(picture(depth)):
             break
         near, middle, far = np.quantile(depth, [0.05, 0.5, 0.95])
@@ -59,7 +61,10 @@ def main() -> None:
             " median, far)\n"
         )
     seconds = time.perf_counter() - start
-    sys.stdout.write(f"{count} frames, {count / seconds:.1f} a second\n")
+    if not count:
+        sys.exit(f"there are no frames in {options.source}")
+    frames = "frame" if count == 1 else "frames"
+    sys.stdout.write(f"{count} {frames}, {count / seconds:.1f} a second\n")
 
 
 def parse() -> argparse.Namespace:
@@ -71,15 +76,25 @@ def parse() -> argparse.Namespace:
         "source", help="image, video, camera:NUMBER, or - for raw RGB frames"
     )
     parser.add_argument("--out", type=Path, help="folder for .npy and .png")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument(
         "--full-size", action="store_true", help="depth at the image's size"
     )
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("H", "W"), help="of raw frames"
+        "--size",
+        type=positive,
+        nargs=2,
+        metavar=("H", "W"),
+        help="of raw frames",
     )
     parser.add_argument("--show", action="store_true", help="in a window")
     return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
 
 
 # === Images in ===
@@ -104,6 +119,8 @@ def is_image(source: str) -> bool:
 
 
 def read_image(path: Path) -> np.ndarray:
+    if not path.is_file():
+        sys.exit(f"there is no file {path}")
     if path.suffix == ".npy":
         return np.load(path)
     if path.suffix == ".ppm":
@@ -111,26 +128,29 @@ def read_image(path: Path) -> np.ndarray:
     if cv2 := module("cv2"):
         image = cv2.imread(str(path))
         if image is None:
-            sys.exit(f"{path} is not there or no image")
+            sys.exit(f"{path} is no image that OpenCV can read")
         return image[..., ::-1]
     if module("PIL"):
         from PIL import Image
 
         return np.asarray(Image.open(path).convert("RGB"))
     sys.exit(
-        f"reading {path} needs OpenCV or Pillow; NumPy alone reads .npy and"
-        " .ppm"
+        f"reading {path} needs Pillow or OpenCV (pip install pillow); NumPy"
+        " alone reads .npy and .ppm"
     )
 
 
 def read_ppm(path: Path) -> np.ndarray:
     """A binary PPM with 8 bits a colour and no comments."""
     content = path.read_bytes()
-    magic, width, height, largest = content.split(None, 4)[:4]
-    if (magic, largest) != (b"P6", b"255"):
+    header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", content)
+    if header is None:
         sys.exit(f"{path} is no binary PPM with 8 bits a colour")
-    shape = (int(height), int(width), 3)
-    return np.frombuffer(content[-np.prod(shape) :], np.uint8).reshape(shape)
+    shape = (int(header[2]), int(header[1]), 3)
+    pixels = np.frombuffer(content, np.uint8, offset=header.end())
+    if pixels.size != np.prod(shape):
+        sys.exit(f"{path} is cut: its header promises more pixels than it has")
+    return pixels.reshape(shape)
 
 
 def raw_frames(size: list[int] | None) -> Iterator[np.ndarray]:
@@ -140,16 +160,23 @@ def raw_frames(size: list[int] | None) -> Iterator[np.ndarray]:
     count = 3 * height * width
     while len(frame := sys.stdin.buffer.read(count)) == count:
         yield np.frombuffer(frame, np.uint8).reshape(height, width, 3)
+    if frame:
+        sys.exit(
+            f"the last frame is cut: {len(frame)} of its {count} bytes came;"
+            f" are they frames of {height} x {width} (height, width)?"
+        )
 
 
 def video(source: str) -> Iterator[np.ndarray]:
+    camera = source.startswith("camera:")
+    if not (camera or Path(source).is_file()):
+        sys.exit(f"there is no file {source}")
     cv2 = module("cv2")
     if cv2 is None:
         sys.exit(
             f"reading {source} needs OpenCV, or ffmpeg before this program"
             " (--help shows how)"
         )
-    camera = source.startswith("camera:")
     capture = cv2.VideoCapture(int(source[7:]) if camera else source)
     if not capture.isOpened():
         sys.exit(f"{source} cannot be opened")
@@ -168,7 +195,27 @@ def module(name: str):
         return None
 
 
-# === Pictures out ===
+# === Depth and pictures out ===
+
+
+def make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"cannot make the folder {out}: {error.strerror}")
+
+
+def write(out: Path, name: str, depth: np.ndarray) -> None:
+    array = io.BytesIO()
+    np.save(array, depth)
+    contents = {"npy": array.getvalue(), "png": png(picture(depth))}
+    for ending, content in contents.items():
+        path = out / f"{name}.depth.{ending}"
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            sys.exit(f"cannot write {path}: {error.strerror}")
 
 
 def picture(depth: np.ndarray) -> np.ndarray:

@@ -346,7 +346,11 @@ class Export:
         from scdepth_tf import export, runs
         from scdepth_tf.deploy import export_metadata
 
-        check_can_make(self.out, "saved_model.pb" if self.overwrite else None)
+        if self.out.exists() and not self.overwrite:
+            raise ValueError(
+                f"{self.out} exists; choose another --out or give --overwrite"
+            )
+        check_can_make(self.out, "saved_model.pb")
         path = export.export_saved_model(
             runs.load_model(run),
             self.out,

@@ -80,6 +80,8 @@ def export_run(
         if needs or verify
         else []
     )
+    if needs:
+        _warn_of_few_frames(training)
     if needs and frames is not None:
         _warn_of_other_domain(model, training, image_size)
     samples = []
@@ -183,6 +185,17 @@ def _samples(scenes: Sequence[Scene], pairs: bool) -> list[Sample]:
     ]
 
 
+def _warn_of_few_frames(scenes: Sequence[Scene]) -> None:
+    count = sum(map(len, scenes))
+    if count < CALIBRATION_FRAMES:
+        _log.warning(
+            "only %d calibration frames; with %d or more the ranges of int8 are"
+            " surer",
+            count,
+            CALIBRATION_FRAMES,
+        )
+
+
 def _warn_of_other_domain(
     model: SCDepth, scenes: Sequence[Scene], image_size: tuple[int, int]
 ) -> None:
@@ -195,9 +208,11 @@ def _warn_of_other_domain(
     if unlike > _UNLIKE:
         _log.warning(
             "the calibration frames are of another domain than the training"
-            " frames: the first features' value range differs by %.1f standard"
-            " deviations; int8 depth will suffer on what it was trained for",
+            " frames: the value range of the first features differs by %.2f"
+            " standard deviations, that of the training's own kind by less"
+            " than %.2f; int8 depth will suffer on what it was trained for",
             unlike,
+            _UNLIKE,
         )
 
 

@@ -125,6 +125,28 @@ def check_can_write(path: str | Path, suffixes: Collection[str] = ()) -> None:
     _check_parents(path)
 
 
+def check_room(path: str | Path, size: int) -> None:
+    """Find out before a library writes a file that the disk would fill up:
+    HDF5 ends the process then.
+
+    Args:
+        path: file to write.
+        size: bytes that it will have at most.
+
+    Raises:
+        ValueError: there is no room for it.
+    """
+    path = Path(path)
+    nearest = next(p for p in path.absolute().parents if p.exists())
+    free = shutil.disk_usage(nearest).free
+    if free < size:
+        raise ValueError(
+            f"cannot write {path}: it takes up to {size / 1e6:.0f} MB, and "
+            f"{free / 1e6:.0f} MB are free; make room, or choose a path on "
+            "another disk"
+        )
+
+
 def write_whole(path: str | Path, text: str) -> None:
     """Write UTF-8 text to `path`, whole or not at all.
 

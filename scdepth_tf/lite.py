@@ -20,7 +20,7 @@ import importlib
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -68,10 +68,7 @@ class DepthPredictor:
         self.metres_per_unit: float | None = self.metadata.get("scale", {}).get(
             "metres_per_unit"
         )
-        interpreter = _runtime().Interpreter(
-            model_path=str(path), num_threads=num_threads
-        )
-        self._run = interpreter.get_signature_runner()
+        self._run = _runner(path, num_threads)
         self._input = self._run.get_input_details()["image"]
         self._output = self._run.get_output_details()["logits"]
         self._resize = {"image": _Resizer(), "disparity": _Resizer()}
@@ -173,10 +170,7 @@ class PosePredictor:
                 " pose network"
             )
         self.image_size: tuple[int, int] = tuple(self.metadata["input"]["size"])
-        interpreter = _runtime().Interpreter(
-            model_path=str(path), num_threads=num_threads
-        )
-        self._run = interpreter.get_signature_runner()
+        self._run = _runner(path, num_threads)
         self._inputs = self._run.get_input_details()
 
     def __call__(self, target: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -381,6 +375,26 @@ def _dequantize(values: np.ndarray, tensor: Mapping[str, Any]) -> np.ndarray:
         return values
     scale, zero_point = tensor["quantization"]
     return (values - np.float32(zero_point)) * np.float32(scale)
+
+
+def _runner(path: str | Path, num_threads: int) -> Callable:
+    """What runs the one signature of a .tflite file.
+
+    Raises:
+        ValueError: the file is damaged, or `num_threads` below 1.
+    """
+    if num_threads < 1:
+        raise ValueError(f"num_threads is {num_threads}; give 1 or more")
+    runtime = _runtime()
+    try:
+        return runtime.Interpreter(
+            model_path=str(path), num_threads=num_threads
+        ).get_signature_runner()
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} cannot be run ({str(error).strip().splitlines()[0]}); "
+            "copy or export it again"
+        ) from error
 
 
 def _runtime() -> ModuleType:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from scdepth_tf import presets, replicas, stack
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
+from scdepth_tf.files import check_room
 from scdepth_tf.geometry import inverse_pose, pose_matrix
 from scdepth_tf.geometry.addons import check_addons
 from scdepth_tf.losses import (
@@ -253,6 +254,7 @@ class SCDepth(stack.Model):
         )
         # Without the focal lengths: they belong to cameras, not to networks.
         networks = SCDepth(self.depth_net, self.pose_net)
+        check_room(folder, 2 * 4 * networks.count_params())
         return presets.write_preset(
             folder,
             config,

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scdepth_tf.compact import compact_weights
 from scdepth_tf.config import TrainConfig, read_config
-from scdepth_tf.files import write_whole
+from scdepth_tf.files import replace_folder, write_whole
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -115,28 +114,28 @@ def write_preset(
             "data": image_size,
         }
     described = {"data": trained_on, "scenes": [], "config": choices}
-    unfinished = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    write_whole(unfinished / CONFIG, json.dumps(described, indent=2) + "\n")
-    write_whole(
-        unfinished / CARD,
-        _card(
-            folder.name,
-            config,
-            trained_on,
-            metrics,
-            is_training_known,
-            compact,
-        ),
-    )
-    save_weights(unfinished / WEIGHTS)
-    if compact:
-        compact_weights(unfinished / WEIGHTS)
-    write_whole(
-        unfinished / CHECKSUMS,
-        "".join(f"{sha256(unfinished / name)} *{name}\n" for name in _FILES),
-    )
-    unfinished.replace(folder)
+    with replace_folder(folder) as unfinished:
+        write_whole(unfinished / CONFIG, json.dumps(described, indent=2) + "\n")
+        write_whole(
+            unfinished / CARD,
+            _card(
+                folder.name,
+                config,
+                trained_on,
+                metrics,
+                is_training_known,
+                compact,
+            ),
+        )
+        save_weights(unfinished / WEIGHTS)
+        if compact:
+            compact_weights(unfinished / WEIGHTS)
+        write_whole(
+            unfinished / CHECKSUMS,
+            "".join(
+                f"{sha256(unfinished / name)} *{name}\n" for name in _FILES
+            ),
+        )
     return folder
 
 

@@ -32,7 +32,7 @@ import numpy as np
 
 from scdepth_tf import data, presets
 from scdepth_tf.config import LossConfig, ModelConfig, TrainConfig
-from scdepth_tf.files import write_whole
+from scdepth_tf.files import check_room, write_whole
 from scdepth_tf.metres import Scale
 
 if TYPE_CHECKING:
@@ -160,9 +160,10 @@ def open_run(folder: str | Path) -> Run:
     folder = Path(folder)
     path = folder / CONFIG
     if not path.is_file():
+        lacks = f"it has no {CONFIG}" if folder.exists() else "it is not there"
         raise FileNotFoundError(
-            f"{folder} is not a run: it has no {CONFIG}; `scdepth train DATA "
-            "--out RUN` makes one"
+            f"{folder} is not a run: {lacks}; `scdepth train DATA --out RUN` "
+            "makes one"
         )
     if presets.is_preset(folder):
         presets.check_files(folder)
@@ -171,7 +172,10 @@ def open_run(folder: str | Path) -> Run:
         config = TrainConfig.from_dict(described["config"])
         run = Run(folder, config, described["data"], tuple(described["scenes"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a run's config: {error}") from error
+        raise ValueError(
+            f"{path} is not a run's config: {error}; copy it again, or name "
+            "another run"
+        ) from error
     return run
 
 
@@ -199,7 +203,7 @@ def load_model(run: Run, weights: str | Path | None = None) -> SCDepth:
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{path} does not hold the weights of {run.folder / CONFIG}: "
-            f"{str(error).splitlines()[0]}"
+            f"{str(error).splitlines()[0]}; copy or train them again"
         ) from error
     return model
 
@@ -350,6 +354,8 @@ def write_weights(run: Run, model: SCDepth, name: str) -> None:
     # Keras insists on the ending, which `replace_file` does not keep.
     everything = run.folder / "everything.weights.h5"
     unfinished = run.folder / "partial.weights.h5"
+    # Float32, and once more what Adam keeps; then the weights again.
+    check_room(everything, 4 * 4 * model.count_params())
     model.save_weights(everything)
     with h5py.File(everything) as source, h5py.File(unfinished, "w") as target:
         # Of a compiled model Keras writes the optimizer's state as well, which

@@ -1,7 +1,10 @@
+import shutil
+
 import pytest
 
 from scdepth_tf.files import (
     check_can_write,
+    check_room,
     replace_file,
     replace_folder,
     write_whole,
@@ -82,3 +85,11 @@ def test_folder_of_something_else_is_never_replaced(tmp_path):
             with replace_folder(tmp_path / "photos", replaces):
                 pytest.fail("the work began")
     assert list(tmp_path.iterdir()) == [tmp_path / "photos"]
+
+
+def test_a_file_that_would_fill_the_disk_is_refused(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    check_room(tmp_path / "new" / "small", free // 2)
+    with pytest.raises(ValueError, match=r"takes up to .* MB are free; make"):
+        check_room(tmp_path / "new" / "large", 2 * free)
+    assert not (tmp_path / "new").exists()

@@ -199,6 +199,16 @@ def test_file_cut_short_is_refused(model_file, tmp_path):
         lite.DepthPredictor(tmp_path / "cut.tflite")
 
 
+def test_damaged_file_is_named(model_file, tmp_path):
+    content = bytearray(model_file.read_bytes())
+    content[8:200] = bytes(192)
+    (tmp_path / "damaged.tflite").write_bytes(content)
+    with pytest.raises(ValueError, match=r"damaged\.tflite cannot be run"):
+        lite.DepthPredictor(tmp_path / "damaged.tflite")
+    with pytest.raises(ValueError, match="num_threads is 0; give 1 or more"):
+        lite.DepthPredictor(model_file, num_threads=0)
+
+
 def test_model_of_another_program_is_refused(broken_file):
     broken_file.write_bytes(read_model(broken_file))
     with pytest.raises(ValueError, match=f"no {lite.METADATA_NAME} inside"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import logging
 import os
 import shutil
@@ -16,7 +17,7 @@ import numpy as np
 from scdepth_tf.export import page
 from scdepth_tf.export.measure import measure
 from scdepth_tf.export.metadata import add_metadata, is_pose
-from scdepth_tf.export.quantize import Frame, check_scheme
+from scdepth_tf.export.quantize import SCHEMES, Frame, check_scheme
 from scdepth_tf.export.verify import (
     PoseVerifyReport,
     VerifyReport,
@@ -65,6 +66,11 @@ def check_outputs(
         ValueError: unknown or repeated scheme; a file exists or cannot be
             written.
     """
+    if not schemes:
+        raise ValueError(
+            "quantize names no scheme; give one or more of"
+            f" {', '.join(SCHEMES)}"
+        )
     for scheme in schemes:
         check_scheme(scheme)
     if len(set(schemes)) < len(schemes):
@@ -149,7 +155,23 @@ def export_verified(
             page.write_page(
                 folder / f"{kind}_report.html", net, reports, paths, samples
             )
-    return [Path(out) / path.name for path in paths]
+    written = [Path(out) / path.name for path in paths]
+    if not samples:
+        _remove_report(Path(out), kind, written)
+    return written
+
+
+def _remove_report(out: Path, kind: str, replaced: Sequence[Path]) -> None:
+    """What it says is of files that are there no more."""
+    report = out / f"{kind}_report.json"
+    try:
+        files = json.loads(report.read_text(encoding="utf-8"))["files"]
+        names = {file["path"] for file in files}
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no report, or somebody else's
+    if names & {path.name for path in replaced}:
+        report.unlink()
+        report.with_suffix(".html").unlink(missing_ok=True)
 
 
 def _prove(
@@ -188,6 +210,7 @@ def _staging(out: Path) -> Iterator[Path]:
     new = [p for p in (out, *out.parents) if not p.exists()]
     stage = out / f".export.{os.getpid()}.partial"
     done = False
+    _remove_leftovers(out)
     try:
         stage.mkdir(parents=True)
         yield stage
@@ -205,3 +228,15 @@ def _staging(out: Path) -> Iterator[Path]:
             for folder in new:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Of exports that were killed."""
+    for stage in out.glob(".export.*.partial"):
+        process = stage.name.split(".")[2]
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            shutil.rmtree(stage, ignore_errors=True)
+        except (ValueError, OSError):
+            continue  # not ours, or of somebody else who is at work

@@ -23,7 +23,7 @@ from scdepth_tf.export.verify import (
     VerifyReport,
 )
 from scdepth_tf.files import write_whole
-from scdepth_tf.lite import DepthPredictor, prepare, resize
+from scdepth_tf.lite import DepthPredictor, prepare, read_metadata, resize
 
 if TYPE_CHECKING:
     from scdepth_tf.export.artefacts import Sample
@@ -68,7 +68,7 @@ def write_page(
         path,
         _PAGE.substitute(
             kind="pose" if is_pose else "depth",
-            summary=_summary(reports, samples),
+            summary=_summary(files[0], reports, samples),
             accuracy=_pose_rows(reports) if is_pose else _depth_rows(reports),
             speed=_speed_rows(reports),
             graphs=_graph_rows(reports),
@@ -92,13 +92,21 @@ def _machine() -> str:
     return f"{cpu}; {platform.system()}, Python {platform.python_version()}"
 
 
-def _summary(reports: Sequence[Report], samples: Sequence[Sample]) -> str:
+def _summary(
+    file: Path, reports: Sequence[Report], samples: Sequence[Sample]
+) -> str:
     count = len(samples)
+    scenes = {sample.name.rpartition("/")[0] for sample in samples}
+    where = html.escape(", ".join(sorted(scenes)))
+    described = read_metadata(file)
+    encoder = html.escape(described["network"]["encoder"])
+    height, width = described["input"]["size"]
     truths = sum(sample.truth is not None for sample in samples)
     passed = "One file" if len(reports) == 1 else f"{len(reports)} files"
     against = f", {truths} with ground truth" if truths else ""
     return (
-        f"{passed} passed on {count} frames{against}: built-in ops that"
+        f"{encoder} at {height} × {width} (height × width). {passed} passed"
+        f" on {count} frames of {where}{against}: built-in ops that"
         " tflite-runtime 2.14 knows, finite, not constant, near Keras."
     )
 

@@ -95,7 +95,9 @@ def export_tflite(
     describe(net, image_size, {}, metadata or {})
     with replace_file(path) as unfinished:
         model = convert(net, image_size)
-        model, made = quantized(model, quantize, calibration or (), interface)
+        if calibration is None:
+            calibration = ()
+        model, made = quantized(model, quantize, calibration, interface)
         unfinished.write_bytes(model)
         write_metadata(
             unfinished, describe(net, image_size, made, metadata or {})

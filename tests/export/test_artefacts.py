@@ -3,13 +3,17 @@
 import errno
 import itertools
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from scdepth_tf.export import artefacts
+from scdepth_tf.export import artefacts, export_tflite
 from scdepth_tf.export.artefacts import Sample, export_verified
+from scdepth_tf.export.metadata import read_model
 from scdepth_tf.export.verify import LIMITS
 from scdepth_tf.lite import PosePredictor, read_metadata
 from scdepth_tf.nets import PoseNet
@@ -171,6 +175,52 @@ def test_scheme_named_twice_or_unknown_is_refused_at_once(small_net, tmp_path):
         artefacts.check_outputs(tmp_path, "depth", ["int8", "int8"], False)
     with pytest.raises(ValueError, match="did you mean int8"):
         artefacts.check_outputs(tmp_path, "depth", ["int-8"], False)
+
+
+def test_no_scheme_is_refused(small_net, tmp_path):
+    with pytest.raises(ValueError, match="names no scheme; give one or more"):
+        export_verified(small_net, tmp_path / "out", IMAGE_SIZE, ())
+    assert not (tmp_path / "out").exists()
+
+
+def test_calibration_frames_may_be_one_array(small_net, tmp_path):
+    images = np.stack(list(calibration()))
+    one, other = (
+        export_tflite(
+            small_net,
+            tmp_path / f"{name}.tflite",
+            IMAGE_SIZE,
+            "int8",
+            calibration=given,
+        )
+        for name, given in (("array", images), ("frames", list(images)))
+    )
+    assert read_model(one) == read_model(other)
+
+
+def test_what_a_killed_export_left_is_swept_away(small_net, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    (tmp_path / f".export.{ended.pid}.partial").mkdir()
+    at_work = tmp_path / f".export.{os.getppid()}.partial"
+    at_work.mkdir()
+    export_verified(small_net, tmp_path, IMAGE_SIZE, ("float32",))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "depth_float32.tflite",
+        at_work.name,
+    }
+
+
+def test_report_of_a_replaced_file_goes_with_it(small_net, tmp_path):
+    export_verified(
+        small_net, tmp_path, IMAGE_SIZE, ("float32",), samples=samples()
+    )
+    export_verified(small_net, tmp_path, IMAGE_SIZE, ("float16",))
+    assert (tmp_path / "depth_report.json").exists()
+    export_verified(
+        small_net, tmp_path, IMAGE_SIZE, ("float32",), overwrite=True
+    )
+    assert not list(tmp_path.glob("depth_report.*"))
 
 
 @pytest.mark.parametrize("encoder", ["optical_flow"])

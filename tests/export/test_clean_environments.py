@@ -134,13 +134,13 @@ def test_photo_and_video_on_a_device(device, model_file, tmp_path):
         device, model_file, "-", "--size", 80, 120, "--out", out, input=raw
     )
     assert "3 frames" in said
-    found = [np.load(tmp_path / "photo.npy")]
-    found += [np.load(out / f"{index:06d}.npy") for index in range(3)]
+    found = [np.load(tmp_path / "photo.depth.npy")]
+    found += [np.load(out / f"{index:06d}.depth.npy") for index in range(3)]
     scheme = predict.metadata["quantization"]["scheme"]
     for depth, answer in zip(found, [expected[0], *expected], strict=True):
         ratio = np.abs(np.log(depth / answer)).mean()
         assert ratio < TOLERANCE.get(scheme, 0.1)
-    with Image.open(out / "000000.png") as image:
+    with Image.open(out / "000000.depth.png") as image:
         grey = np.asarray(image)
     assert grey.shape == IMAGE_SIZE
     assert np.corrcoef(grey.ravel(), 1 / found[1].ravel())[0, 1] > 0.95
