@@ -86,6 +86,11 @@ def predict(model: str, signature: str, instances: list[Any]) -> list[Any]:
     except urllib.error.HTTPError as error:
         reason = error.read().decode(errors="replace")
         raise ValueError(f"HTTP {error.code}: {reason[:300]}") from error
+    except urllib.error.URLError as error:
+        raise ValueError(
+            f"no answer from {request.full_url} ({error.reason}); is the "
+            "server there?"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -341,6 +341,11 @@ class Export:
                 f"{', '.join(given)} has no effect on --format {self.format};"
                 " leave it out, or export with another --format"
             )
+        if self.interface != "uint8" and "int8" not in self.quantize:
+            raise ValueError(
+                "--interface has no effect without --quantize int8: the other "
+                "files take floats as they are; leave it out"
+            )
 
     def _write_saved_model(self, run: Run) -> None:
         from scdepth_tf import export, runs

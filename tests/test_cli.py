@@ -304,6 +304,13 @@ def test_export_refuses_what_has_no_effect_on_a_format(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_interface_is_of_int8_alone(tmp_path, capsys):
+    command = ["export", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert cli.main([*command, "--interface", "float32"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("scdepth: --interface has no effect without")
+
+
 @pytest.mark.parametrize("scheme", ["float32", "int8"])
 def test_export_writes_a_file_that_lite_runs(trained, tmp_path, scheme):
     _, run = trained
