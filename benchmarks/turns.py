@@ -6,6 +6,7 @@ works at a time, so that neither framework's threads disturb the other.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import json
 import os
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(abc.ABC):
     """What every comparison with PyTorch asks for and writes."""
 
     torch_python: str
@@ -51,9 +52,9 @@ class Comparison:
         if self.json:
             self.json.write_text(json.dumps(result, indent=2) + "\n")
 
+    @abc.abstractmethod
     def measure(self, folder: Path) -> dict[str, Any]:
         """All figures; `folder` is for what the engines hand over."""
-        raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
         """Variables of every engine."""

@@ -25,6 +25,10 @@ from benchmarks.street_inputs import write_inputs
 class Benchmark(turns.Comparison):
     """Compare warp and losses."""
 
+    rounds: int = 5
+    steps: int = 5
+    """Steps in each turn, after one that does not count."""
+
     plain: bool = False
     """Ours without XLA, too."""
 

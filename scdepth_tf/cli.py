@@ -351,11 +351,7 @@ class Export:
         from scdepth_tf import export, runs
         from scdepth_tf.deploy import export_metadata
 
-        if self.out.exists() and not self.overwrite:
-            raise ValueError(
-                f"{self.out} exists; choose another --out or give --overwrite"
-            )
-        check_can_make(self.out, "saved_model.pb")
+        check_can_make(self.out, "saved_model.pb" if self.overwrite else None)
         path = export.export_saved_model(
             runs.load_model(run),
             self.out,

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 
 import tensorflow as tf
 
+from scdepth_tf import stack
+
 StrategyName = Literal["none", "mirrored", "multi_worker"]
 
 
@@ -26,14 +28,16 @@ def make_strategy(
             or where there is none, as many parts of the processor.
 
     Raises:
-        ValueError: there is no such strategy, not enough devices, or TF_CONFIG
-            says nothing of a cluster.
+        ValueError: there is no such strategy, the Keras that is installed
+            cannot have it, not enough devices, or TF_CONFIG says nothing of a
+            cluster.
     """
     if name not in get_args(StrategyName):
         raise ValueError(
             f"no strategy {name!r}; there are "
             f"{', '.join(get_args(StrategyName))}"
         )
+    stack.check_strategy(name)
     if replicas is not None and name != "mirrored":
         raise ValueError(
             f"replicas {replicas} goes with the strategy mirrored, not {name}"

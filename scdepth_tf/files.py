@@ -94,8 +94,8 @@ def check_can_make(path: str | Path, replaces: str | None = None) -> None:
     if path.exists():
         if replaces is None:
             raise ValueError(
-                f"{path} exists; choose another folder, or say that it is to "
-                "be overwritten"
+                f"{path} exists; choose another folder, or overwrite it "
+                "(--overwrite, in Python overwrite=True)"
             )
         if not (path / replaces).is_file():
             raise ValueError(

@@ -354,17 +354,24 @@ def write_weights(run: Run, model: SCDepth, name: str) -> None:
     # Keras insists on the ending, which `replace_file` does not keep.
     everything = run.folder / "everything.weights.h5"
     unfinished = run.folder / "partial.weights.h5"
-    # Float32, and once more what Adam keeps; then the weights again.
-    check_room(everything, 4 * 4 * model.count_params())
-    model.save_weights(everything)
-    with h5py.File(everything) as source, h5py.File(unfinished, "w") as target:
-        # Of a compiled model Keras writes the optimizer's state as well, which
-        # is twice as large; snapshots have it.
-        for group in source:
-            if group != "optimizer":
-                source.copy(group, target)
-    everything.unlink()
-    unfinished.replace(run.folder / name)
+    # In float32 the weights, Adam's two moments and their running mean, and
+    # the weights again.
+    check_room(everything, 4 * 5 * model.count_params())
+    try:
+        model.save_weights(everything)
+        with (
+            h5py.File(everything) as source,
+            h5py.File(unfinished, "w") as target,
+        ):
+            # Of a compiled model Keras writes the optimizer's state as well,
+            # which is twice as large; snapshots have it.
+            for group in source:
+                if group != "optimizer":
+                    source.copy(group, target)
+        unfinished.replace(run.folder / name)
+    finally:
+        everything.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def write_cameras(

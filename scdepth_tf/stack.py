@@ -282,6 +282,19 @@ def check_precision(policy: str) -> None:
 # === Replicas ===
 
 
+def check_strategy(name: str) -> None:
+    """Refuse to train in a way that was never tried on this stack.
+
+    Raises:
+        ValueError: multi_worker under Keras 2.
+    """
+    # Its `fit` hands callbacks a value of each worker in place of their mean.
+    if IS_KERAS_2 and name == "multi_worker":
+        raise ValueError(
+            "strategy multi_worker needs Keras 3; under Keras 2 use mirrored"
+        )
+
+
 def clip_threshold(threshold: float, replicas: int) -> float:
     """What to give an optimizer as its clipping threshold, so that
     `replicas.apply_if` clips the gradient of the global batch at `threshold`.

@@ -21,7 +21,7 @@ def test_killed_process_keeps_nobody_out(tmp_path):
         "import os, pathlib, signal\n"
         "from scdepth_tf.predict.lock import alone_in\n"
         f"with alone_in(pathlib.Path({str(tmp_path)!r})):\n"
-        "    print('in', flush=True)\n"
+        "    os.write(1, b'in\\n')\n"
         "    os.kill(os.getpid(), signal.SIGSTOP)\n"
     )
     with subprocess.Popen(
