@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from scdepth_tf import data, evaluate, metrics, predict, resume, runs, stack
 from scdepth_tf.averaging import WeightAverage
 from scdepth_tf.config import TrainConfig
+from scdepth_tf.progress import bar
 
 _LOG = logging.getLogger(__name__)
 
@@ -248,14 +248,11 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """The first step takes longer than all others: it compiles."""
         if self._bar is None:
-            self._bar = tqdm(
+            self._bar = bar(
                 total=self._steps,
                 initial=self._first_step,
                 desc="training",
                 unit="step",
-                dynamic_ncols=True,
-                # A log file would hold a line for every step.
-                mininterval=0.1 if sys.stderr.isatty() else 30,
             )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

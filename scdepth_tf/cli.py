@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import logging
 import os
 import sys
@@ -73,21 +74,12 @@ class Prepare:
 
     def run(self) -> None:
         """Prepare, and say what was kept and why."""
-        from tqdm import tqdm
-        from tqdm.contrib.logging import logging_redirect_tqdm
-
         from scdepth_tf.files import write_whole
         from scdepth_tf.prepare import prepare
+        from scdepth_tf.progress import reports
 
-        with (
-            tqdm(desc="preparing", unit="frame") as bar,
-            logging_redirect_tqdm(),
-        ):
-
-            def progress(done: int, total: int) -> None:
-                bar.total = max(done, total) if total else None
-                bar.update(done - bar.n)
-
+        with reports("frame") as report:
+            progress = functools.partial(report, "preparing")
             summary = prepare(self.footage, self.out, self.config, progress)
         sys.stdout.write(summary.text())
         if self.json:
@@ -181,20 +173,10 @@ class Predict:
 
     def run(self) -> None:
         """Predict, and say what was written."""
-        from tqdm import tqdm
-        from tqdm.contrib.logging import logging_redirect_tqdm
-
         from scdepth_tf.predict.job import predict
+        from scdepth_tf.progress import reports
 
-        with tqdm(unit="frame") as bar, logging_redirect_tqdm():
-
-            def progress(what: str, done: int, total: int) -> None:
-                if bar.desc != f"{what}: ":
-                    bar.reset()
-                    bar.set_description(what)
-                bar.total = max(done, total) if total else None
-                bar.update(done - bar.n)
-
+        with reports("frame") as progress:
             sequences = predict(
                 self.run_folder,
                 self.footage,

@@ -42,11 +42,10 @@ class Calibrate:
 
     def run(self) -> None:
         """Find the scale, say how well it is known, and remember it."""
-        from tqdm import tqdm
-
         from scdepth_tf import data, runs
         from scdepth_tf.calibrate import check_known, find_scale
         from scdepth_tf.metres import parse_distance
+        from scdepth_tf.progress import reports
 
         run = runs.open_run(self.run_folder)
         check_can_write(run.folder / runs.SCALE)
@@ -65,15 +64,7 @@ class Calibrate:
 
         model = runs.load_model(run)
         size = run.config.data.image_size
-        with tqdm(unit="frame") as bar:
-
-            def progress(what: str, done: int, total: int) -> None:
-                if done < bar.n:
-                    bar.reset()
-                bar.set_description(what)
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with reports("frame") as progress:
             scale, checks = find_scale(
                 scenes,
                 self.known,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,6 +16,8 @@ import tyro
 from scdepth_tf.files import check_can_write
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from scdepth_tf.data import Scene
     from scdepth_tf.evaluate import DepthReport
     from scdepth_tf.metrics import Protocol
@@ -84,7 +87,22 @@ class _Evaluation:
             f"{self.run_folder}, {self.weights} weights, at {width}x{height}; "
             f"{self.split} scenes of {self.data}: {len(scenes)}\n"
         )
+        self._tell_of_a_part(scenes)
         return run, model, scenes
+
+    def _tell_of_a_part(self, scenes: list[Scene]) -> None:
+        """A single recording is split in time: that is easily overlooked."""
+        from scdepth_tf import data
+
+        if self.split not in ("train", "val") or len(scenes) != 1:
+            return
+        whole = data.open_scenes(self.data, "all", (scenes[0].name,))
+        if len(whole) == 1 and len(scenes[0]) < len(whole[0]):
+            sys.stdout.write(
+                f"Of {scenes[0].name} {len(scenes[0])} of {len(whole[0])} "
+                "frames, the split in time of a single recording; --split all "
+                "takes all.\n"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,14 +267,17 @@ class Odometry:
         if self.plot:
             plots.check_format(self.plot)
         lengths = self.lengths or KITTI_LENGTHS
+        unrefined = None
         if self.estimate.is_file():
             trajectories = self._files()
         else:
             trajectories, unrefined = self._predicted()
-            if self.refine:
-                report = evaluate.evaluate_odometry(unrefined, lengths)
-                sys.stdout.write(f"{report.table()}\nRefined:\n")
-        report = evaluate.evaluate_odometry(trajectories, lengths)
+        report = evaluate.evaluate_odometry(
+            trajectories,
+            lengths,
+            "refined" if unrefined else "ours",
+            unrefined,
+        )
         sys.stdout.write(report.table())
         if self.json:
             report.write_json(self.json)
@@ -279,8 +300,10 @@ class Odometry:
         )
         return {self.estimate.stem: pair}
 
-    def _predicted(self) -> tuple[dict, dict]:
-        """Trajectories, and what they were before they were refined."""
+    def _predicted(self) -> tuple[dict, dict | None]:
+        """True and predicted trajectories, and those before they were refined
+        if they are.
+        """
         from scdepth_tf import alignment, evaluate, predict
 
         run, model, scenes = _Evaluation(
@@ -299,19 +322,16 @@ class Odometry:
         trajectories, unrefined = {}, {}
         for part in parts:
             with _progress(part.name) as progress:
-                estimate = evaluate.predict_trajectory(motion, part, progress)
-            refined = estimate
+                path = evaluate.predict_trajectory(motion, part, progress)
             if self.refine:
+                unrefined[part.name] = _scaled(path, metres_per_unit)
                 frames = alignment.scene_frames(part, depth)
                 with _progress(f"refining {part.name}") as progress:
-                    refined = alignment.refine(
-                        frames, estimate, self.velocity_change, progress
+                    path = alignment.refine(
+                        frames, path, self.velocity_change, progress
                     )
-            for path, kept in ((estimate, unrefined), (refined, trajectories)):
-                scaled = path.copy()
-                scaled[:, :3, 3] *= metres_per_unit or 1.0
-                kept[part.name] = part.poses, scaled
-        return trajectories, unrefined
+            trajectories[part.name] = part.poses, _scaled(path, metres_per_unit)
+        return trajectories, unrefined if self.refine else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -441,15 +461,14 @@ def _evaluate_depth(
     watch: Callable | None = None,
     metres_per_unit: float | None = None,
 ) -> DepthReport:
-    from tqdm import tqdm
-
     from scdepth_tf import evaluate, predict
+    from scdepth_tf.progress import bar
 
     samples = evaluate.depth_samples(_for_protocol(scenes, protocol), only)
     depth = predict.depth_predictor(model, run.config.data.image_size)
     return evaluate.evaluate_depth(
         evaluate.flip_merged(depth) if flip else depth,
-        (sample() for sample in tqdm(samples, "evaluating", unit="image")),
+        (sample() for sample in bar(samples, "evaluating", unit="image")),
         protocol,
         _baselines(run, protocol),
         watch=watch,
@@ -468,6 +487,13 @@ def _known_scale(run: Run, weights: str) -> float | None:
         return None
     sys.stdout.write(f"In metres by {scale.describe()}.\n")
     return scale.metres_per_unit
+
+
+def _scaled(path: np.ndarray, metres_per_unit: float | None) -> np.ndarray:
+    """A trajectory [N, 4, 4] in metres, where they are known."""
+    scaled = path.copy()
+    scaled[:, :3, 3] *= metres_per_unit or 1.0
+    return scaled
 
 
 def _load_model(run: Run, weights: str) -> SCDepth:
@@ -538,16 +564,11 @@ def _names(paths: Iterable[Path]) -> list[str]:
 
 
 @contextmanager
-def _progress(title: str):
-    from tqdm import tqdm
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    from scdepth_tf.progress import reports
 
-    with tqdm(desc=title, unit="frame") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress
+    with reports("frame") as report:
+        yield functools.partial(report, title)
 
 
 def _check_outputs(command: object) -> None:

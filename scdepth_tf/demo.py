@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tqdm import tqdm
-
 from scdepth_tf import (
     data,
     evaluate,
@@ -31,6 +29,7 @@ from scdepth_tf.evaluate import DepthReport
 from scdepth_tf.lite import DepthPredictor
 from scdepth_tf.model import SCDepth
 from scdepth_tf.nets import DepthNet
+from scdepth_tf.progress import bar
 from scdepth_tf.train import train
 
 _LOG = logging.getLogger(__name__)
@@ -131,17 +130,17 @@ def _render(out: Path) -> tuple[Path, Path]:
         "unseen_streets": ((), UNSEEN_STREETS),
     }
     count = sum(len(train) + len(val) for train, val in sets.values())
-    with tqdm(total=count * FRAMES, unit="frame") as bar:
+    with bar(total=count * FRAMES, unit="frame") as drawn:
         for name, (train_seeds, val_seeds) in sets.items():
-            before = bar.n
+            before = drawn.n
             synthetic.write_streets(
                 out / name,
                 seeds_train=train_seeds,
                 seeds_val=val_seeds,
                 frames=FRAMES,
                 image_size=RENDERED_SIZE,
-                progress=lambda done, _, before=before: bar.update(
-                    before + done - bar.n
+                progress=lambda done, _, before=before: drawn.update(
+                    before + done - drawn.n
                 ),
             )
     return out / "streets", out / "unseen_streets"
@@ -193,7 +192,7 @@ def _evaluate(
     return {
         name: evaluate.evaluate_depth(
             predictor,
-            (sample() for sample in tqdm(samples, name, unit="image")),
+            (sample() for sample in bar(samples, name, unit="image")),
             PROTOCOL,
             baselines if name == "Keras" else None,
             name=name,

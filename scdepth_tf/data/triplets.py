@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from scdepth_tf.data import images, motion
 from scdepth_tf.data.scene import Scene
+from scdepth_tf.progress import bar
 
 
 class Triplet(NamedTuple):
@@ -82,7 +82,7 @@ def triplets_that_move(
         return images.load_thumbnail(scenes[scene].frames[index], motion.WIDTH)
 
     with ThreadPoolExecutor() as pool:
-        thumbnails = tqdm(
+        thumbnails = bar(
             pool.map(read, needed),
             "looking for static frames",
             total=len(needed),

@@ -59,6 +59,9 @@ class SequenceErrors:
     baselines: Mapping[str, TrajectoryErrors]
     """Of trajectories made without looking, by name."""
 
+    unrefined: Mapping[Alignment, TrajectoryErrors] | None = None
+    """What `errors` were before the trajectory was refined."""
+
     def aligned(self) -> tuple[np.ndarray, np.ndarray]:
         """Truth and estimate `[N, 4, 4]` in one world, to draw: under the
         7-DoF alignment, or where that cannot be fitted from the first
@@ -81,8 +84,10 @@ class OdometryReport:
     def table(self) -> str:
         """Text of at most 80 columns that says what was assumed."""
         shortest, longest = min(self.lengths), max(self.lengths)
+        count = len(self.sequences)
         lines = tables.paragraph(
-            f"Trajectory errors of {len(self.sequences)} sequences. ATE: RMSE "
+            f"Trajectory errors of {count} sequence{'s' if count > 1 else ''}. "
+            "ATE: RMSE "
             "of positions. RPE: RMSE from a frame to the next. t_err (%), "
             "r_err (degrees per 100 m): KITTI's, mean over all segments of "
             f"{shortest:g}-{longest:g} m from every tenth frame, '-' where "
@@ -91,14 +96,27 @@ class OdometryReport:
             "Umeyama's without and with scale. Baselines see no image: "
             "straight ahead drives at constant speed (7dof), standing still "
             "is not aligned."
+            + (" Before: not refined." if self.sequences[0].unrefined else "")
         )
         for sequence in self.sequences:
             one = next(iter(sequence.errors.values()))
+            too_short = ""
+            if one.path_length < shortest:
+                too_short = (
+                    "; too short for t_err and r_err, which shorter --lengths "
+                    "would give"
+                )
             lines += [
                 "",
-                f"{sequence.name}: {one.frames} frames, "
-                f"{one.path_length:.1f} m",
+                *tables.paragraph(
+                    f"{sequence.name}: {one.frames} frames, "
+                    f"{one.path_length:.1f} m{too_short}"
+                ),
                 tables.row("", _COLUMNS, _CELL_WIDTH),
+                *(
+                    _row(f"before {alignment}", errors)
+                    for alignment, errors in (sequence.unrefined or {}).items()
+                ),
                 *(
                     _row(f"{self.name} {alignment}", errors)
                     for alignment, errors in sequence.errors.items()
@@ -114,6 +132,8 @@ class OdometryReport:
                     f"ATE): {sequence.snippets.mean:.4f} +- "
                     f"{sequence.snippets.std:.4f} m"
                 )
+            if sequence.unrefined:
+                lines.append(_refinement(sequence.unrefined, sequence.errors))
         return "\n".join([*lines, ""])
 
     def to_json(self) -> str:
@@ -128,6 +148,8 @@ class OdometryReport:
                     "snippets": sequence.snippets
                     and sequence.snippets._asdict(),
                     "baselines": _plain(sequence.baselines),
+                    "unrefined": sequence.unrefined
+                    and _plain(sequence.unrefined),
                 }
                 for sequence in self.sequences
             ],
@@ -147,6 +169,7 @@ def evaluate_odometry(
     trajectories: Mapping[str, tuple[np.ndarray, np.ndarray]],
     lengths: Sequence[float] = KITTI_LENGTHS,
     name: str = "ours",
+    unrefined: Mapping[str, np.ndarray] | None = None,
 ) -> OdometryReport:
     """Compares estimated with true trajectories.
 
@@ -155,6 +178,8 @@ def evaluate_odometry(
             same frames, by the name of the sequence.
         lengths: metres of the segments of t_err and r_err.
         name: what to call the estimator in tables.
+        unrefined: the estimates before they were refined, to show what that
+            brought.
 
     Raises:
         ValueError: there is no sequence, or one cannot be evaluated (the
@@ -168,7 +193,8 @@ def evaluate_odometry(
     sequences = []
     for key, (truth, estimate) in trajectories.items():
         try:
-            sequences.append(_sequence(key, truth, estimate, lengths))
+            before = unrefined and unrefined[key]
+            sequences.append(_sequence(key, truth, estimate, lengths, before))
         except ValueError as error:
             raise ValueError(f"{key}: {error}") from error
     return OdometryReport(name, tuple(lengths), tuple(sequences))
@@ -214,19 +240,15 @@ def _sequence(
     truth: np.ndarray,
     estimate: np.ndarray,
     lengths: Sequence[float],
+    unrefined: np.ndarray | None,
 ) -> SequenceErrors:
-    moves = np.ptp(np.asarray(estimate)[:, :3, 3], axis=0).any()
-    alignments = ALIGNMENTS if moves else ("none",)
     still, ahead = (np.tile(np.eye(4), (len(truth), 1, 1)) for _ in range(2))
     ahead[:, 2, 3] = np.arange(len(truth))
     return SequenceErrors(
         name=name,
         truth=truth,
         estimate=estimate,
-        errors={
-            alignment: trajectory_errors(truth, estimate, alignment, lengths)
-            for alignment in alignments
-        },
+        errors=_errors(truth, estimate, lengths),
         snippets=snippet_errors(truth, estimate),
         baselines={
             "straight ahead": trajectory_errors(
@@ -234,7 +256,34 @@ def _sequence(
             ),
             "standing still": trajectory_errors(truth, still, "none", lengths),
         },
+        unrefined=(
+            None if unrefined is None else _errors(truth, unrefined, lengths)
+        ),
     )
+
+
+def _errors(
+    truth: np.ndarray, estimate: np.ndarray, lengths: Sequence[float]
+) -> dict[Alignment, TrajectoryErrors]:
+    """Under every alignment that can be fitted."""
+    moves = np.ptp(np.asarray(estimate)[:, :3, 3], axis=0).any()
+    return {
+        alignment: trajectory_errors(truth, estimate, alignment, lengths)
+        for alignment in (ALIGNMENTS if moves else ("none",))
+    }
+
+
+def _refinement(
+    before: Mapping[Alignment, TrajectoryErrors],
+    after: Mapping[Alignment, TrajectoryErrors],
+) -> str:
+    """What refining brought, in a line."""
+    alignment = HEADLINE if HEADLINE in before.keys() & after else "none"
+    old, new = before[alignment], after[alignment]
+    text = f"Refined, {alignment}: ATE {old.ate:.3f} -> {new.ate:.3f} m"
+    if old.t_err is None or new.t_err is None:
+        return text
+    return f"{text}, t_err {old.t_err:.2f} -> {new.t_err:.2f} %"
 
 
 def _row(name: str, errors: TrajectoryErrors) -> str:

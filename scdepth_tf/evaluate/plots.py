@@ -77,10 +77,13 @@ def plot_trajectory(
     above.set_ylabel(f"z, forward ({unit})")
     above.set_title("from above; the dot is the start")
     moved = np.linalg.norm(np.diff(positions, axis=0), axis=1)
-    speed.plot(times[1:], moved, _OURS)
-    speed.set_ylim(bottom=0)
+    seconds = np.diff(times)
+    # The clock of some files is set back.
+    speeds = moved / np.where(seconds > 0, seconds, np.nan)
+    speed.plot(times[1:], speeds, _OURS)
+    speed.set_ylim(0, 1.08 * np.nanmax([*speeds, 1e-9]))
     speed.set_xlabel("time (s)")
-    speed.set_ylabel(f"moved since the frame before ({unit})")
+    speed.set_ylabel(f"speed ({unit} / s)")
     for axis in (above, speed):
         _clean(axis)
     _save(figure, path)

@@ -15,6 +15,9 @@ from scdepth_tf.predict.sequence import (
     encode_depth,
 )
 
+PNG_FOLDER = "depth_png"
+NPZ_FOLDER = "depth_npz"
+
 
 @contextlib.contextmanager
 def write_png(sequence: Sequence) -> Iterator[Callable[[PredictedFrame], None]]:
@@ -24,7 +27,7 @@ def write_png(sequence: Sequence) -> Iterator[Callable[[PredictedFrame], None]]:
     """
 
     def add(frame: PredictedFrame) -> None:
-        path = sequence.folder / "depth_png" / f"{frame.name}.png"
+        path = sequence.folder / PNG_FOLDER / f"{frame.name}.png"
         if path.exists():
             return
         codes = encode_depth(frame.depth, sequence.codes_per_unit)
@@ -47,7 +50,7 @@ def write_npz(sequence: Sequence) -> Iterator[Callable[[PredictedFrame], None]]:
         same["intrinsics"] = sequence.depth_intrinsics
 
     def add(frame: PredictedFrame) -> None:
-        path = sequence.folder / "depth_npz" / f"{frame.name}.npz"
+        path = sequence.folder / NPZ_FOLDER / f"{frame.name}.npz"
         if path.exists():
             return
         with replace_file(path) as unfinished, unfinished.open("wb") as file:

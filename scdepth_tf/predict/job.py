@@ -5,40 +5,32 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
-import json
+import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-import scdepth_tf
 from scdepth_tf import alignment
 from scdepth_tf.config import PredictConfig
-from scdepth_tf.data.tfds import is_tfds
 from scdepth_tf.evaluate.plots import plot_trajectory
-from scdepth_tf.files import write_whole
 from scdepth_tf.metres import Scale
 from scdepth_tf.metrics.odometry import chain
 from scdepth_tf.metrics.trajectory_files import write_kitti, write_tum
-from scdepth_tf.predict import cloud, outputs
+from scdepth_tf.predict import cloud, description, outputs
 from scdepth_tf.predict.asking import Predictor, Progress, ask
 from scdepth_tf.predict.lock import alone_in
 from scdepth_tf.predict.sequence import PredictedFrame, Sequence
 from scdepth_tf.predict.sources import Source, open_sources
 from scdepth_tf.predict.store import CHUNK, Store
-from scdepth_tf.prepare.writing import described_file
 
 if TYPE_CHECKING:
     from scdepth_tf.predict.refining import Refiner
 
-DESCRIPTION = "predict.json"
-_STORE = ".predictions"
-_LEFT = (_STORE, "refinement")
-"""Folders of a job that has not written anything yet."""
+_LOG = logging.getLogger(__name__)
 
 
 def predict(
@@ -53,7 +45,8 @@ def predict(
     """Depth, trajectory and 3-D of footage.
 
     Memory stays small however long the footage. After a kill, the same call
-    goes on; with other things to write, it adds them.
+    goes on; with other things to write, it adds them; where all are there, it
+    does nothing.
 
     Args:
         run_folder: run directory or preset.
@@ -66,7 +59,8 @@ def predict(
         progress: called after some frames.
 
     Returns:
-        What was predicted, sequence by sequence.
+        What was predicted, sequence by sequence, without those that had
+        everything already.
 
     Raises:
         FileNotFoundError: run, weights or footage are missing.
@@ -76,8 +70,6 @@ def predict(
         ModuleNotFoundError: an extra is not installed.
     """
     from scdepth_tf import runs
-    from scdepth_tf.predict.networks import sequence_predictor
-    from scdepth_tf.predict.refining import Refiner
 
     run = runs.open_run(run_folder)
     path = runs.weights_path(run, weights)
@@ -92,13 +84,24 @@ def predict(
     job = {
         "metres_per_unit": scale and scale.metres_per_unit,
         "run": str(Path(run_folder).absolute()),
-        "weights": _digest(path),
-        "footage": _described(footage),
+        "weights": description.digest(path),
+        "footage": description.of_footage(footage),
         "scenes": list(scenes),
-        **_settings(config),
+        **description.settings(config),
     }
-    with alone_in(Path(out)):
-        claim(Path(out), job)
+    out = Path(out)
+    with alone_in(out), description.claimed(out, job):
+        folders = _folders(sources, out)
+        if all(
+            description.has_all(out, source.name, folder, config.write)
+            for source, folder in zip(sources, folders, strict=True)
+        ):
+            _LOG.info("%s has all of that already", out)
+            return []
+        # TensorFlow takes seconds to import; mistakes were told before.
+        from scdepth_tf.predict.networks import sequence_predictor
+        from scdepth_tf.predict.refining import Refiner
+
         model = runs.load_model(run, path)
         size = run.config.data.image_size
         predictor = sequence_predictor(model, size)
@@ -118,7 +121,7 @@ def predict_sources(
     refiner: Refiner | None = None,
 ) -> list[Sequence]:
     """The same for open sources and any predictor, in a folder that was
-    claimed (see `claim`).
+    claimed (see `description.claim`).
 
     Args:
         sources: the footage.
@@ -130,14 +133,15 @@ def predict_sources(
         refiner: refines the networks of the predictor on each source.
     """
     sequences = []
-    for source in sources:
-        folder = Path(out)
-        if len(sources) > 1:
-            folder /= source.name.replace("/", "_")
+    out = Path(out)
+    for source, folder in zip(sources, _folders(sources, out), strict=True):
+        if description.has_all(out, source.name, folder, config.write):
+            _LOG.info("%s has all of that already", folder)
+            continue
         refinement = refiner(source, folder, progress) if refiner else None
         its_scale = refinement.rescaled(scale) if refinement else scale
         its_predictor = _in_metres(predictor, its_scale)
-        store = Store(folder / _STORE)
+        store = Store(folder / description.STORE)
         align = config.align and source.intrinsics is not None
         ask(source, its_predictor, store, config.batch_size, align, progress)
         sequence = _sequence(source, folder, store, config, its_scale)
@@ -146,43 +150,16 @@ def predict_sources(
         _write_trajectory(sequence)
         _write(source, sequence, store, progress)
         sequences.append(sequence)
-        _describe(Path(out), sequence)
+        description.add(out, sequence)
         store.delete()
     return sequences
 
 
-def claim(out: Path, job: Mapping[str, object]) -> None:
-    """Take `out` for a job, or go on with the same one.
-
-    Raises:
-        ValueError: `out` holds something else; the line says how it differs.
-    """
-    described = out / DESCRIPTION
-    if described.is_file():
-        try:
-            theirs = json.loads(described.read_text(encoding="utf-8"))["job"]
-        except (ValueError, KeyError):
-            raise ValueError(
-                f"{described}: damaged; choose another --out or delete it"
-            ) from None
-        ours = json.loads(json.dumps(job))
-        differences = [key for key in ours if ours[key] != theirs.get(key)]
-        if not differences:
-            return
-        if {path.name for path in out.iterdir()} - {DESCRIPTION, *_LEFT}:
-            raise ValueError(
-                f"{out} holds predictions of another job: "
-                f"{' and '.join(differences)} differ; choose another --out"
-            )
-        # That job was killed, or failed, before it had written anything.
-        for name in _LEFT:
-            shutil.rmtree(out / name, ignore_errors=True)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(
-            f"{out} already exists and holds no predictions; choose another "
-            "--out"
-        )
-    _write_description(out, {"job": dict(job), "sequences": {}})
+def _folders(sources: Many[Source], out: Path) -> list[Path]:
+    """Where the outputs of each go."""
+    if len(sources) == 1:
+        return [out]
+    return [out / source.name.replace("/", "_") for source in sources]
 
 
 def _scale(config: PredictConfig, found: Scale | None) -> Scale | None:
@@ -323,57 +300,3 @@ def _check(sources: Many[Source], config: PredictConfig) -> None:
             f"{' and '.join(asked)}: give --intrinsics fx,fy,cx,cy or --fov "
             "DEGREES, or write a cam.txt beside the pictures"
         )
-
-
-def _settings(config: PredictConfig) -> dict[str, object]:
-    """Choices that a job that is gone on with must have in common."""
-    settings = dataclasses.asdict(config)
-    for name in ("write", "batch_size", "metres_per_unit"):
-        del settings[name]
-    return settings
-
-
-def _described(footage: str | Path) -> object:
-    if is_tfds(footage):
-        return str(footage)
-    return described_file(Path(footage))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _describe(out: Path, sequence: Sequence) -> None:
-    """Add what a reader of the outputs must know to predict.json."""
-    path = out / DESCRIPTION
-    content = json.loads(path.read_text(encoding="utf-8"))
-    camera = sequence.intrinsics
-    content["sequences"][sequence.name] = {
-        "frames": len(sequence.poses),
-        "unit": sequence.unit,
-        "scale": sequence.scale and sequence.scale.to_dict(),
-        "refinement": sequence.refinement and sequence.refinement.to_dict(),
-        "depth_size": sequence.depth_size,
-        "image_size": sequence.image_size,
-        "intrinsics": None if camera is None else camera.tolist(),
-        "png_codes_per_unit": sequence.codes_per_unit,
-        "depth_percentiles": {
-            "1": sequence.depth.nearest,
-            "50": sequence.depth.median,
-            "99": sequence.depth.farthest,
-        },
-        "voxel": sequence.voxel,
-        "farthest_point": sequence.farthest,
-    }
-    _write_description(out, content)
-
-
-def _write_description(out: Path, content: Mapping[str, object]) -> None:
-    described = {
-        "format": 1,
-        "producer": f"scdepth_tf {scdepth_tf.__version__}",
-        **content,
-    }
-    text = json.dumps(described, indent=2, ensure_ascii=False)
-    write_whole(out / DESCRIPTION, text + "\n")

@@ -7,25 +7,41 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator
 
 from scdepth_tf.predict import cloud, mesh, recording, rgbd, video
-from scdepth_tf.predict.files import write_npz, write_png
+from scdepth_tf.predict.files import (
+    NPZ_FOLDER,
+    PNG_FOLDER,
+    write_npz,
+    write_png,
+)
 from scdepth_tf.predict.fusion import fuse
 from scdepth_tf.predict.sequence import Output, PredictedFrame, Sequence
 
 NEED_CAMERA = ("cloud", "mesh", "rgbd", "rerun")
 """Outputs that need intrinsics."""
 
+PLACES = {
+    "video": video.FILE,
+    "trajectory": "trajectory.txt",
+    "png": PNG_FOLDER,
+    "npz": NPZ_FOLDER,
+    "cloud": cloud.FILE,
+    "mesh": mesh.FILE,
+    "rgbd": f"{rgbd.FOLDER}/{rgbd.ASSOCIATIONS}",
+    "rerun": recording.FILE,
+}
+"""What each output leaves in the folder of its sequence, or the last of it."""
+
 _OF_FRAMES = {
-    "video": (video.FILE, video.write_video),
-    "rerun": (recording.FILE, recording.write_recording),
-    "rgbd": (f"{rgbd.FOLDER}/{rgbd.ASSOCIATIONS}", rgbd.write_rgbd),
-    # Folders that grow frame by frame: whether all are there is not known.
-    "png": (None, write_png),
-    "npz": (None, write_npz),
+    "video": video.write_video,
+    "rerun": recording.write_recording,
+    "rgbd": rgbd.write_rgbd,
+    "png": write_png,
+    "npz": write_npz,
 }
-_OF_POINTS = {
-    "cloud": (cloud.FILE, cloud.write_cloud),
-    "mesh": (mesh.FILE, mesh.write_mesh),
-}
+_OF_POINTS = {"cloud": cloud.write_cloud, "mesh": mesh.write_mesh}
+_GROW = ("png", "npz")
+"""Folders that grow frame by frame: they do not show whether all are there."""
+
 _MODULES = {
     "video": ("av", "matplotlib"),
     "trajectory": ("matplotlib",),
@@ -46,9 +62,9 @@ def missing(sequence: Sequence) -> list[Output]:
     def opened(table: dict) -> list:
         return [
             output
-            for name, (file, output) in table.items()
+            for name, output in table.items()
             if name in sequence.config.write
-            and not (file and (sequence.folder / file).exists())
+            and (name in _GROW or not (sequence.folder / PLACES[name]).exists())
         ]
 
     of_points = opened(_OF_POINTS)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from scdepth_tf.files import replace_file
 from scdepth_tf.predict.sequence import (
@@ -25,6 +25,9 @@ _WIDE = 2.0
 """From this aspect ratio on, depth goes below the frame."""
 _TICKS = 90_000
 """A second, in units of the video's clock."""
+_LEGEND = 0.05
+"""Height of the legend, as a share of the picture's shorter side."""
+_SMALLEST_LEGEND = 14
 
 
 @contextlib.contextmanager
@@ -32,7 +35,7 @@ def write_video(
     sequence: Sequence,
 ) -> Iterator[Callable[[PredictedFrame], None]]:
     """depth.mp4 (H.264): frame and depth beside each other, below where the
-    frame is wide.
+    frame is wide, and under them what the colours mean.
 
     One range of colours for all frames, from the first to the 99th percentile
     of all depths: what changes its colour changes its depth.
@@ -44,6 +47,8 @@ def write_video(
     av = extras.load("av")
     height, width = panel_size(sequence.image_size)
     below = is_wide(sequence.image_size)
+    width_of_both = width if below else 2 * width
+    legend = draw_legend(sequence, width_of_both, min(height, width))
     path = sequence.folder / FILE
     try:
         with (
@@ -55,8 +60,8 @@ def write_video(
                 rate=Fraction(sequence.frame_rate).limit_denominator(1001),
                 options={"crf": "18", "preset": "veryfast"},
             )
-            stream.width = width if below else 2 * width
-            stream.height = 2 * height if below else height
+            stream.width = width_of_both
+            stream.height = (2 * height if below else height) + len(legend)
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = Fraction(1, _TICKS)
             last = -1
@@ -64,7 +69,9 @@ def write_video(
             def add(frame: PredictedFrame) -> None:
                 nonlocal last
                 panels = compose(frame, sequence, (height, width))
-                picture = av.VideoFrame.from_ndarray(panels, format="rgb24")
+                picture = av.VideoFrame.from_ndarray(
+                    np.concatenate([panels, legend]), format="rgb24"
+                )
                 # The clock of some files is set back.
                 last = max(last + 1, round(frame.time * _TICKS))
                 picture.pts = last
@@ -101,10 +108,47 @@ def compose(
     image = Image.fromarray(frame.image)
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
-    colors = color_depth(
-        resize_depth(frame.depth, size),
-        sequence.depth.nearest,
-        max(sequence.depth.farthest, 1.05 * sequence.depth.nearest),
-    )
+    colors = color_depth(resize_depth(frame.depth, size), *_range(sequence))
     axis = 0 if is_wide(sequence.image_size) else 1
     return np.concatenate([np.asarray(image), colors], axis=axis)
+
+
+def draw_legend(sequence: Sequence, width: int, side: int) -> np.ndarray:
+    """uint8 [h, width, 3], h even: the colours from near to far, and the depth
+    at some of them.
+
+    Args:
+        sequence: has depth and unit.
+        width: of the video.
+        side: the shorter one of a frame in it.
+    """
+    height = max(_SMALLEST_LEGEND, round(_LEGEND * side)) // 2 * 2
+    nearest, farthest = _range(sequence)
+    # As `color_depth` has it: even steps in the square root of the disparity.
+    levels = np.linspace(1, 0, width)
+    far, near = 1 / farthest, 1 / nearest
+    depths = 1 / (far + levels**2 * (near - far))
+    strip = np.broadcast_to(depths, (height, width))
+    picture = Image.fromarray(color_depth(strip, nearest, farthest))
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(0.75 * height)
+    for share, anchor in ((0, "lm"), (1 / 3, "mm"), (2 / 3, "mm"), (1, "rm")):
+        x = round(share * (width - 1))
+        text = f"{depths[x]:.3g}"
+        if share == 1:
+            text += f" {sequence.unit}"
+        margin = {"l": 3, "m": 0, "r": -3}[anchor[0]]
+        draw.text(
+            (x + margin, height / 2),
+            text,
+            fill="black" if share < 0.3 else "white",
+            anchor=anchor,
+            font=font,
+        )
+    return np.asarray(picture)
+
+
+def _range(sequence: Sequence) -> tuple[float, float]:
+    """Depth of the brightest and of the darkest colour."""
+    nearest = sequence.depth.nearest
+    return nearest, max(sequence.depth.farthest, 1.05 * nearest)

@@ -67,6 +67,37 @@ def test_table_fits_and_marks_what_cannot_be_measured():
     assert row.split()[-3:] == ["-", "-", "0"]
 
 
+def test_table_says_that_a_path_is_shorter_than_every_segment():
+    short, long = straight(30), winding()
+    table = evaluate_odometry({"short": (short, short)}).table()
+    assert "Trajectory errors of 1 sequence." in table
+    assert "--lengths" in table
+    assert "--lengths" not in evaluate_odometry({"long": (long, long)}).table()
+
+
+def test_refining_is_shown_beside_what_was_before(tmp_path):
+    truth = winding()
+    report = evaluate_odometry(
+        {"bends": (truth, truth)},
+        name="refined",
+        unrefined={"bends": perturbed(truth)},
+    )
+    before = evaluate_odometry({"bends": (truth, perturbed(truth))})
+    (bends,), (alone,) = report.sequences, before.sequences
+    assert bends.unrefined == alone.errors
+    assert bends.errors["7dof"].ate < 1e-9
+    table = report.table()
+    rows = [line.split()[:2] for line in table.splitlines()]
+    assert ["before", "7dof"] in rows
+    assert ["refined", "7dof"] in rows
+    ate, t_err = (getattr(alone.errors["7dof"], n) for n in ("ate", "t_err"))
+    expected = f"ATE {ate:.3f} -> 0.000 m, t_err {t_err:.2f} -> 0.00 %"
+    assert expected in table
+    report.write_json(tmp_path / "o.json")
+    (content,) = json.loads((tmp_path / "o.json").read_text())["sequences"]
+    assert content["unrefined"]["7dof"]["ate"] == ate
+
+
 def test_json_holds_all_errors(tmp_path):
     truth = winding()
     report = evaluate_odometry({"bends": (truth, perturbed(truth))})

@@ -7,7 +7,7 @@ import numpy as np
 
 from scdepth_tf.config import PredictConfig
 from scdepth_tf.metres import Scale
-from scdepth_tf.predict import job
+from scdepth_tf.predict import description, job
 from scdepth_tf.predict.sources import Source
 from scdepth_tf.prepare.footage import Frame
 from tests import planes
@@ -114,7 +114,7 @@ def predict(
     """Runs the job on a drive, as `scdepth predict` does; the motions that the
     predictor says are exact, so there is nothing to align.
     """
-    job.claim(out, {"of": "test"})
+    description.claim(out, {"of": "test"})
     choices = PredictConfig(write=write, align=align, **config)
     return job.predict_sources(
         [drive.source()], drive.predictor, out, choices, scale=scale

@@ -186,7 +186,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from scdepth_tf.config import PredictConfig
-from scdepth_tf.predict import job
+from scdepth_tf.predict import description, job
 from tests.predict.oracle import Drive
 
 def fill_disk(what, done, total):
@@ -194,7 +194,7 @@ def fill_disk(what, done, total):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
 
 drive, out = Drive(12, 3.0), Path(sys.argv[1])
-job.claim(out, {})
+description.claim(out, {})
 choices = PredictConfig(write=(sys.argv[2],), voxel=0.02)
 try:
     job.predict_sources(

@@ -10,7 +10,7 @@ from scdepth_tf.data import load_depth
 from scdepth_tf.metres import Scale
 from scdepth_tf.metrics.odometry import steps
 from scdepth_tf.metrics.trajectory_files import read_trajectory
-from scdepth_tf.predict import job
+from scdepth_tf.predict import description, job
 from scdepth_tf.predict.store import CHUNK
 from scdepth_tf.viz import color_depth
 from tests.predict.oracle import Drive, predict
@@ -66,9 +66,14 @@ def test_video_shows_frame_and_depth_in_one_range_of_colors(tmp_path):
     assert [frame.time for frame in frames] == pytest.approx(
         np.arange(6) / 10, abs=1e-3
     )
-    for image, truth, both in zip(
+    for image, truth, picture in zip(
         drive.images, drive.depths, shown, strict=True
     ):
+        both, legend = picture[: len(image)], picture[len(image) :]
+        # Near is bright, on the left, and numbers stand on it.
+        brightness = legend.astype(int).sum(-1)
+        assert brightness[:, 30:50].mean() > 1.5 * brightness[:, 180:200].mean()
+        assert brightness.std(axis=0).max() > 100
         left, right = both[:, :128].astype(int), both[:, 128:].astype(int)
         expected = color_depth(
             truth, sequence.depth.nearest, sequence.depth.farthest
@@ -115,6 +120,56 @@ def test_what_was_written_is_not_written_again(tmp_path):
     assert len(list((tmp_path / "out" / "depth_npz").iterdir())) == 6
 
 
+def test_job_that_is_done_asks_the_networks_for_nothing(tmp_path, caplog):
+    caplog.set_level("INFO")
+    predict(Drive(), tmp_path / "out", "video", "png")
+    failing = Drive()
+    failing.fail_at = 0
+    assert predict(failing, tmp_path / "out", "png") == []
+    assert "has all of that already" in caplog.text
+    (tmp_path / "out" / "depth.mp4").unlink()
+    (made,) = predict(Drive(), tmp_path / "out", "video", "png")
+    assert (made.folder / "depth.mp4").is_file()
+    assert len(predict(Drive(), tmp_path / "out", "trajectory")) == 1
+    content = json.loads((tmp_path / "out" / "predict.json").read_text())
+    written = content["sequences"]["drive"]["written"]
+    assert written == ["png", "trajectory", "video"]
+
+
+def test_refused_job_leaves_nothing_and_a_cut_one_its_work(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match="size"):
+        with description.claimed(out, {"of": "test"}):
+            raise ValueError("another size")
+    assert not any(out.iterdir())
+    drive = Drive(CHUNK + 5)
+    drive.spoil = (CHUNK + 1, "depth")
+    with pytest.raises(ValueError, match="not finite"):
+        with description.claimed(out, {"of": "test"}):
+            predict(drive, out, "png")
+    assert {path.name for path in out.iterdir()} == {
+        "predict.json",
+        ".predictions",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "theirs", "ours", "told"),
+    [
+        ("frame_rate", 5.0, 10.0, "--frame-rate was 5 and is 10"),
+        ("scenes", ["a"], [], "scenes"),
+        ("weights", "1f", "2f", "the weights are others"),
+        ("footage", {"path": "a"}, {"path": "b"}, "footage was a and is b"),
+        ("footage", {"path": "a", "n": 1}, {"path": "a"}, "has changed"),
+    ],
+)
+def test_difference_of_jobs_is_told(tmp_path, key, theirs, ours, told):
+    description.claim(tmp_path, {key: theirs})
+    (tmp_path / "depth.mp4").touch()
+    with pytest.raises(ValueError, match=told):
+        description.claim(tmp_path, {key: ours})
+
+
 def test_nothing_unfinished_stays(tmp_path):
     predict(Drive(), tmp_path / "out", "video", "png", "trajectory")
     left = {path.name for path in (tmp_path / "out").iterdir()}
@@ -144,15 +199,15 @@ def test_footage_without_frames_is_refused(tmp_path):
 
 
 def test_output_of_another_job_is_refused(tmp_path):
-    job.claim(tmp_path / "out", {"run": "a", "footage": "b"})
-    job.claim(tmp_path / "out", {"run": "a", "footage": "b"})
+    description.claim(tmp_path / "out", {"run": "a", "footage": "b"})
+    description.claim(tmp_path / "out", {"run": "a", "footage": "b"})
     (tmp_path / "out" / "depth.mp4").touch()
-    with pytest.raises(ValueError, match="another job: run differ"):
-        job.claim(tmp_path / "out", {"run": "c", "footage": "b"})
+    with pytest.raises(ValueError, match="another job: run was a and is c;"):
+        description.claim(tmp_path / "out", {"run": "c", "footage": "b"})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="already exists"):
-        job.claim(tmp_path / "mine", {"run": "a"})
+        description.claim(tmp_path / "mine", {"run": "a"})
 
 
 def test_job_that_wrote_nothing_makes_room_for_another(tmp_path):
@@ -161,7 +216,7 @@ def test_job_that_wrote_nothing_makes_room_for_another(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         predict(drive, tmp_path / "out", "trajectory")
     assert (tmp_path / "out" / ".predictions").is_dir()
-    job.claim(tmp_path / "out", {"of": "another test"})
+    description.claim(tmp_path / "out", {"of": "another test"})
     assert not (tmp_path / "out" / ".predictions").exists()
     described = json.loads((tmp_path / "out" / "predict.json").read_text())
     assert described["job"] == {"of": "another test"}
@@ -180,7 +235,7 @@ def test_frames_of_one_name_are_refused(tmp_path):
 
 def test_several_scenes_get_a_folder_each(tmp_path):
     drive = Drive()
-    job.claim(tmp_path, {})
+    description.claim(tmp_path, {})
     job.predict_sources(
         [drive.source("a"), drive.source("day/b")],
         drive.predictor,

@@ -9,7 +9,7 @@ import pytest
 import scdepth_tf as sd
 from scdepth_tf.config import LossConfig, PredictConfig
 from scdepth_tf.metres import Scale
-from scdepth_tf.predict import job, refining
+from scdepth_tf.predict import description, job, refining
 from scdepth_tf.predict.material import gather, is_held_out
 from scdepth_tf.predict.refining import Quality, Refinement, Refiner, decide
 from tests import planes
@@ -172,7 +172,7 @@ def test_metres_are_carried_over_to_the_refined_networks(tmp_path):
     )
     assert Refinement.from_dict(refinement.to_dict()) == refinement
     drive = Drive()
-    job.claim(tmp_path, {})
+    description.claim(tmp_path, {})
     (sequence,) = job.predict_sources(
         [drive.source()],
         drive.predictor,
