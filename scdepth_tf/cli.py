@@ -174,6 +174,7 @@ class Predict:
     def run(self) -> None:
         """Predict, and say what was written."""
         from scdepth_tf.predict.job import predict
+        from scdepth_tf.predict.outputs import PLACES
         from scdepth_tf.progress import reports
 
         with reports("frame") as progress:
@@ -193,9 +194,11 @@ class Predict:
             )
             if sequence.refinement:
                 sys.stdout.write(f"{sequence.refinement.describe()}\n")
-        scale = sequences[0].scale
-        if scale:
-            sys.stdout.write(f"In metres by {scale.describe()}.\n")
+            for name in self.choices.write:
+                sys.stdout.write(f"  {sequence.folder / PLACES[name]}\n")
+        if sequences and sequences[0].scale:
+            described = sequences[0].scale.describe()
+            sys.stdout.write(f"In metres by {described}.\n")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -81,4 +81,11 @@ class Calibrate:
         path = runs.write_scale(run, scale, data.short_name(self.data), checks)
         if self.json:
             write_whole(self.json, path.read_text(encoding="utf-8"))
-        sys.stdout.write(f"{path}\n")
+        if len(scenes) == 1:
+            sys.stdout.write(
+                "All of that is from one scene, whose frames err alike: other "
+                "scenes may differ by more. Several scenes are safer.\n"
+            )
+        sys.stdout.write(
+            f"{path}; from now on predict, evaluate and export are in metres\n"
+        )

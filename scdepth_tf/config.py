@@ -300,7 +300,8 @@ class PredictConfig:
     rerun need the camera; folders tell it by cam.txt."""
 
     fov: float | None = None
-    """Horizontal field of view in degrees, in place of the intrinsics."""
+    """Horizontal field of view in degrees, in place of the intrinsics; the
+    principal point counts as in the middle."""
 
     metres_per_unit: float | None = None
     """How many metres a scene unit is; by default what `scdepth calibrate`

@@ -54,10 +54,10 @@ class Scale:
         if self.uncertainty is not None:
             known += f" +- {100 * self.uncertainty:.2g} %"
         counted = f"{self.observations} {self.observed}"
-        if self.left_out:
-            counted += f", {self.left_out} left out"
         if self.spread is not None:
-            counted += f", which scatter by {100 * self.spread:.2g} %"
+            counted += f" that scatter by {100 * self.spread:.2g} %"
+        if self.left_out:
+            counted += f"; {self.left_out} more left out"
         return f"{known} ({counted})"
 
     def to_dict(self) -> dict[str, Any]:

@@ -38,12 +38,11 @@ class VoxelGrid:
         capacity: cells in memory; twice as many are there for a moment.
     """
 
-    def __init__(self, voxel: float, folder: Path, capacity: int = 1_000_000):
+    def __init__(self, voxel: float, folder: Path, capacity: int = 250_000):
         self._voxel = voxel
         self._folder = folder
         self._capacity = capacity
-        self._keys = np.empty(0, np.int64)
-        self._sums = np.empty((0, _SUMS))
+        self._keys, self._sums = _no_cells()
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
         self._waiting_rows = 0
         self._runs: list[tuple[Path, Path]] = []
@@ -125,7 +124,12 @@ class VoxelGrid:
         np.save(run[0], self._keys)
         np.save(run[1], self._sums)
         self._runs.append(run)
-        self._keys, self._sums = self._keys[:0], self._sums[:0]
+        # Not a part of the old arrays, which that would keep.
+        self._keys, self._sums = _no_cells()
+
+
+def _no_cells() -> tuple[np.ndarray, np.ndarray]:
+    return np.empty(0, np.int64), np.empty((0, _SUMS))
 
 
 def _merged(
