@@ -78,6 +78,8 @@ def _plot(path: Path, figures: Mapping[str, list[dict[str, float]]]) -> None:
             axes.plot(seeds, [row] * len(seeds), "o", color="#4477aa", ms=4)
             axes.plot(statistics.median(seeds), row, "|", color="k", ms=14)
         axes.set_title(COLUMNS[key], fontsize=10)
+        if key == "ate":  # a training that collapsed is far out
+            axes.set_xscale("log")
         axes.set_yticks(
             range(len(figures)), list(figures) if index == 0 else []
         )
