@@ -283,7 +283,7 @@ def check_precision(policy: str) -> None:
 
 
 def check_strategy(name: str) -> None:
-    """Refuse to train in a way that was never tried on this stack.
+    """Refuse a strategy that this stack gets wrong.
 
     Raises:
         ValueError: multi_worker under Keras 2.

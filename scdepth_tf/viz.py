@@ -34,6 +34,15 @@ def color_depth(
     )
 
 
+def legend_depths(nearest: float, farthest: float, count: int) -> np.ndarray:
+    """Depths [count] from `nearest` on, whose colours by `color_depth` are
+    evenly spaced: what a legend shows.
+    """
+    low, high = 1.0 / farthest, 1.0 / nearest
+    levels = np.linspace(1.0, 0.0, count)
+    return 1.0 / (low + levels**2 * (high - low))
+
+
 def color_ratio(depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Relative error: blue is too near, white is right, red is too far.
 

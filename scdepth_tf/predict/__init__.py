@@ -3,6 +3,7 @@
 - `networks` asks the networks;
 - `sources` opens videos, pictures and scenes as streams of frames;
 - `store` keeps what the networks said until the outputs are written;
+- `description` is predict.json: whose job a folder holds, and what is written;
 - `job` does `scdepth predict` from end to end: all of the networks' work
   first, a few frames a file, then the trajectory, then every output in one
   pass over frames and stored depth;

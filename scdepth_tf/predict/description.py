@@ -25,7 +25,11 @@ STORE = ".predictions"
 
 _LEFT = (STORE, "refinement")
 """Folders of a job that has not written anything yet."""
-_OPTIONS = {field.name for field in dataclasses.fields(PredictConfig)}
+_OPTIONS = {
+    "scenes",
+    *(field.name for field in dataclasses.fields(PredictConfig)),
+}
+"""What is said on the command line."""
 
 
 @contextlib.contextmanager

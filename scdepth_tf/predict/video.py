@@ -16,7 +16,7 @@ from scdepth_tf.predict.sequence import (
     resize_depth,
 )
 from scdepth_tf.prepare import extras
-from scdepth_tf.viz import color_depth
+from scdepth_tf.viz import color_depth, legend_depths
 
 FILE = "depth.mp4"
 
@@ -124,10 +124,7 @@ def draw_legend(sequence: Sequence, width: int, side: int) -> np.ndarray:
     """
     height = max(_SMALLEST_LEGEND, round(_LEGEND * side)) // 2 * 2
     nearest, farthest = _range(sequence)
-    # As `color_depth` has it: even steps in the square root of the disparity.
-    levels = np.linspace(1, 0, width)
-    far, near = 1 / farthest, 1 / nearest
-    depths = 1 / (far + levels**2 * (near - far))
+    depths = legend_depths(nearest, farthest, width)
     strip = np.broadcast_to(depths, (height, width))
     picture = Image.fromarray(color_depth(strip, nearest, farthest))
     draw = ImageDraw.Draw(picture)

@@ -157,7 +157,7 @@ def test_refused_job_leaves_nothing_and_a_cut_one_its_work(tmp_path):
     ("key", "theirs", "ours", "told"),
     [
         ("frame_rate", 5.0, 10.0, "--frame-rate was 5 and is 10"),
-        ("scenes", ["a"], [], "scenes"),
+        ("scenes", ["a"], [], "--scenes was"),
         ("weights", "1f", "2f", "the weights are others"),
         ("footage", {"path": "a"}, {"path": "b"}, "footage was a and is b"),
         ("footage", {"path": "a", "n": 1}, {"path": "a"}, "has changed"),
