@@ -151,10 +151,11 @@ class Predict:
     """
 
     run_folder: Folder
-    """Run directory of `scdepth train`, or a preset."""
+    """Run directory of `scdepth train`, or a preset: streets_lite0 comes with
+    the package."""
 
     footage: Folder
-    """Video, folder of pictures, folder of scenes, KITTI raw root or
+    """Video, picture, folder of pictures, folder of scenes, KITTI raw root or
     tfds:NAME."""
 
     out: Path
@@ -194,7 +195,7 @@ class Predict:
             )
             if sequence.refinement:
                 sys.stdout.write(f"{sequence.refinement.describe()}\n")
-            for name in self.choices.write:
+            for name in sequence.config.write:
                 sys.stdout.write(f"  {sequence.folder / PLACES[name]}\n")
         if sequences and sequences[0].scale:
             described = sequences[0].scale.describe()

@@ -42,12 +42,13 @@ class Calibrate:
 
     def run(self) -> None:
         """Find the scale, say how well it is known, and remember it."""
-        from scdepth_tf import data, runs
+        from scdepth_tf import data, presets, runs
         from scdepth_tf.calibrate import check_known, find_scale
         from scdepth_tf.metres import parse_distance
         from scdepth_tf.progress import reports
 
         run = runs.open_run(self.run_folder)
+        presets.check_own(run.folder)
         check_can_write(run.folder / runs.SCALE)
         if self.json:
             check_can_write(self.json)

@@ -271,6 +271,7 @@ class PrepareConfig:
 PREDICTIONS = (
     "video",
     "trajectory",
+    "pictures",
     "png",
     "npz",
     "cloud",
@@ -285,9 +286,11 @@ PREDICTIONS = (
 class PredictConfig:
     """What to make of footage, and what is known of its camera."""
 
-    write: tuple[Literal[PREDICTIONS], ...] = ("video", "trajectory")
-    """video: depth in colours beside the frames; trajectory: KITTI and TUM
-    files and a plot; png, npz: depth of each frame; cloud: coloured points of
+    write: tuple[Literal[PREDICTIONS], ...] = ()
+    """By default video and trajectory; of a single picture, pictures and npz.
+    video: depth in colours beside the frames; trajectory: KITTI and TUM files
+    and a plot; pictures: the video's frames; png, npz: depth of each frame;
+    cloud: coloured points of
     the whole sequence (PLY); mesh: its surface (PLY); rgbd: folder in TUM's
     layout for RGB-D SLAM; rerun: recording for the Rerun viewer."""
 

@@ -201,15 +201,17 @@ class SCDepth(stack.Model):
     @classmethod
     def from_preset(cls, folder: str | Path) -> SCDepth:
         """The model of a preset: a folder of `save_to_preset`, of `scdepth
-        import` or of `scdepth export RUN --format preset`.
+        import` or of `scdepth export RUN --format preset`, or the name of
+        one that comes with the package ("streets_lite0").
 
         Raises:
             FileNotFoundError: there is no preset in the folder.
             ValueError: a file is damaged, or cannot be understood.
         """
+        folder = presets.locate(folder)
         config = presets.open_preset(folder)
         model = cls.from_choices(config.model.without_weights(), config.loss)
-        model.load_weights(Path(folder) / presets.WEIGHTS)
+        model.load_weights(folder / presets.WEIGHTS)
         return model
 
     def save_to_preset(

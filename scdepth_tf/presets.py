@@ -7,7 +7,8 @@ README.md           model card
 scale.json          metres per scene unit, where `scdepth calibrate` found it
 SHA256SUMS          of the first three, as `sha256sum -c SHA256SUMS` reads it
 
-Whatever takes a run directory takes a preset, too.
+Whatever takes a run directory takes a preset, too, or the name of one that
+comes with the package.
 """
 
 from __future__ import annotations
@@ -28,6 +29,35 @@ SCALE = "scale.json"
 CHECKSUMS = "SHA256SUMS"
 
 _FILES = (CONFIG, WEIGHTS, CARD)
+_SHIPPED = Path(__file__).parent / "trained"
+
+
+def shipped() -> list[str]:
+    """Names of the presets that come with the package."""
+    return sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir())
+
+
+def check_own(folder: Path) -> None:
+    """Refuse to write into a preset of the package.
+
+    Raises:
+        ValueError: `folder` is that of one.
+    """
+    if folder.absolute().parent == _SHIPPED.absolute():
+        raise ValueError(
+            f"{folder.name} belongs to the package; make it yours first: "
+            f"cp -r {folder} {folder.name}"
+        )
+
+
+def locate(folder: str | Path) -> Path:
+    """The folder that is meant: of a run or a preset, or, where there is none
+    of that name, that of a preset of the package.
+    """
+    folder = Path(folder)
+    if not folder.exists() and str(folder) in shipped():
+        return _SHIPPED / folder
+    return folder
 
 
 def is_preset(folder: str | Path) -> bool:
@@ -35,8 +65,11 @@ def is_preset(folder: str | Path) -> bool:
     return (Path(folder) / CHECKSUMS).is_file()
 
 
-def open_preset(folder: str | Path) -> TrainConfig:
+def open_preset(folder: Path) -> TrainConfig:
     """The choices of a preset, after a look at all of its files.
+
+    Args:
+        folder: from `locate`.
 
     Raises:
         FileNotFoundError: there is no preset in the folder.
@@ -45,7 +78,8 @@ def open_preset(folder: str | Path) -> TrainConfig:
     if not is_preset(folder):
         raise FileNotFoundError(
             f"{folder} is not a preset: it has no {CHECKSUMS}; `scdepth "
-            "import` and `scdepth export RUN --format preset` make one"
+            "import` and `scdepth export RUN --format preset` make one, and "
+            f"{', '.join(shipped())} comes with the package"
         )
     check_files(folder)
     return read_config(Path(folder) / CONFIG)

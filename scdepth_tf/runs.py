@@ -151,19 +151,21 @@ def open_run(folder: str | Path) -> Run:
     """Read a run directory's config.
 
     Args:
-        folder: of a run or a preset.
+        folder: of a run or a preset, or the name of a preset that comes with
+            the package.
 
     Raises:
         FileNotFoundError: there is no run in the folder.
         ValueError: its config.json cannot be understood; a preset is damaged.
     """
-    folder = Path(folder)
+    folder = presets.locate(folder)
     path = folder / CONFIG
     if not path.is_file():
         lacks = f"it has no {CONFIG}" if folder.exists() else "it is not there"
         raise FileNotFoundError(
             f"{folder} is not a run: {lacks}; `scdepth train DATA --out RUN` "
-            "makes one"
+            f"makes one, and {', '.join(presets.shipped())} comes with the "
+            "package"
         )
     if presets.is_preset(folder):
         presets.check_files(folder)
@@ -464,8 +466,10 @@ def write_scale(
 
     Raises:
         FileNotFoundError: the run has no weights.
-        ValueError: the file cannot be written.
+        ValueError: the file cannot be written, or the run is a preset of the
+            package.
     """
+    presets.check_own(run.folder)
     path = run.folder / SCALE
     content = {
         "format": 1,

@@ -8,7 +8,7 @@
   first, a few frames a file, then the trajectory, then every output in one
   pass over frames and stored depth;
 - `files`, `video`, `rgbd`, `fusion`, `cloud`, `mesh` and `recording` write
-  the outputs.
+  the outputs; `panels` draws what pictures and video show.
 
 Depth and positions have one unknown unit for the whole footage, the scene
 unit. Everything but `networks` works without TensorFlow.

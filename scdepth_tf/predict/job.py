@@ -23,8 +23,9 @@ from scdepth_tf.metrics.trajectory_files import write_kitti, write_tum
 from scdepth_tf.predict import cloud, description, outputs
 from scdepth_tf.predict.asking import Predictor, Progress, ask
 from scdepth_tf.predict.lock import alone_in
+from scdepth_tf.predict.outputs import OF_PICTURE, OF_VIDEO
 from scdepth_tf.predict.sequence import PredictedFrame, Sequence
-from scdepth_tf.predict.sources import Source, open_sources
+from scdepth_tf.predict.sources import Source, is_picture, open_sources
 from scdepth_tf.predict.store import CHUNK, Store
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ def predict(
     does nothing.
 
     Args:
-        run_folder: run directory or preset.
-        footage: video, folder of pictures, folder of scenes, KITTI raw root
+        run_folder: run directory or preset, or the name of a preset that
+            comes with the package.
+        footage: video, picture, folder of pictures, folder of scenes, KITTI raw root
             or tfds:NAME.
         out: folder to make; each of several scenes gets a folder in it.
         config: what to write, and the camera.
@@ -73,6 +75,9 @@ def predict(
 
     run = runs.open_run(run_folder)
     path = runs.weights_path(run, weights)
+    if not config.write:
+        fitting = OF_PICTURE if is_picture(footage) else OF_VIDEO
+        config = dataclasses.replace(config, write=fitting)
     sources = open_sources(
         footage,
         config,
@@ -83,7 +88,7 @@ def predict(
     scale = _scale(config, runs.read_scale(run) if weights == "best" else None)
     job = {
         "metres_per_unit": scale and scale.metres_per_unit,
-        "run": str(Path(run_folder).absolute()),
+        "run": str(run.folder.absolute()),
         "weights": description.digest(path),
         "footage": description.of_footage(footage),
         "scenes": list(scenes),
@@ -277,8 +282,6 @@ def _frames(
 
 
 def _check(sources: Many[Source], config: PredictConfig) -> None:
-    if not config.write:
-        raise ValueError("nothing to write; see --write")
     if not 1 <= config.batch_size <= CHUNK:
         raise ValueError(
             f"--batch-size is {config.batch_size}; give 1 to {CHUNK}"

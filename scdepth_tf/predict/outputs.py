@@ -9,12 +9,20 @@ from collections.abc import Callable, Iterable, Iterator
 from scdepth_tf.predict import cloud, mesh, recording, rgbd, video
 from scdepth_tf.predict.files import (
     NPZ_FOLDER,
+    PICTURE_FOLDER,
     PNG_FOLDER,
     write_npz,
+    write_pictures,
     write_png,
 )
 from scdepth_tf.predict.fusion import fuse
 from scdepth_tf.predict.sequence import Output, PredictedFrame, Sequence
+
+OF_VIDEO = ("video", "trajectory")
+"""What is written unless something else is asked for."""
+
+OF_PICTURE = ("pictures", "npz")
+"""The same where the footage is a single picture."""
 
 NEED_CAMERA = ("cloud", "mesh", "rgbd", "rerun")
 """Outputs that need intrinsics."""
@@ -22,6 +30,7 @@ NEED_CAMERA = ("cloud", "mesh", "rgbd", "rerun")
 PLACES = {
     "video": video.FILE,
     "trajectory": "trajectory.txt",
+    "pictures": PICTURE_FOLDER,
     "png": PNG_FOLDER,
     "npz": NPZ_FOLDER,
     "cloud": cloud.FILE,
@@ -35,16 +44,18 @@ _OF_FRAMES = {
     "video": video.write_video,
     "rerun": recording.write_recording,
     "rgbd": rgbd.write_rgbd,
+    "pictures": write_pictures,
     "png": write_png,
     "npz": write_npz,
 }
 _OF_POINTS = {"cloud": cloud.write_cloud, "mesh": mesh.write_mesh}
-_GROW = ("png", "npz")
+_GROW = ("pictures", "png", "npz")
 """Folders that grow frame by frame: they do not show whether all are there."""
 
 _MODULES = {
     "video": ("av", "matplotlib"),
     "trajectory": ("matplotlib",),
+    "pictures": ("matplotlib",),
     "mesh": ("open3d",),
     "rerun": ("rerun",),
 }

@@ -18,6 +18,7 @@ from scdepth_tf.prepare.footage import (
     PICTURE_SUFFIXES,
     Footage,
     Frame,
+    Pictures,
     open_footage,
 )
 from scdepth_tf.prepare.selection import Clock
@@ -56,8 +57,8 @@ def open_sources(
     scenes: Sequence[str] = (),
     refocus: Callable[[data.Scene], np.ndarray] | None = None,
 ) -> list[Source]:
-    """The sequences in a video, a folder of pictures, a folder of scenes, a
-    KITTI raw root or a TFDS dataset.
+    """The sequences in a video, a picture, a folder of pictures, a folder of
+    scenes, a KITTI raw root or a TFDS dataset.
 
     Args:
         path: what to open. A folder with pictures of its own is one sequence.
@@ -94,6 +95,12 @@ def open_sources(
     ]
 
 
+def is_picture(path: str | Path) -> bool:
+    """Whether footage is a single picture."""
+    path = Path(path)
+    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+
+
 def _is_footage(path: Path) -> bool:
     if not path.is_dir():
         return True
@@ -105,10 +112,14 @@ def _is_footage(path: Path) -> bool:
 
 
 def _from_footage(path: Path, config: PredictConfig) -> Source:
-    footage = open_footage(path, config.frame_rate or PICTURES_PER_SECOND)
+    pictures_rate = config.frame_rate or PICTURES_PER_SECOND
+    if is_picture(path):
+        footage = Pictures(path, pictures_rate)
+    else:
+        footage = open_footage(path, pictures_rate)
     size = footage.orientation.show_size(footage.stored_size)
-    # The rate of a folder is when its pictures were taken: all are due.
-    rate = 0.0 if path.is_dir() else config.frame_rate
+    # The rate of pictures is when they were taken: all are due.
+    rate = 0.0 if isinstance(footage, Pictures) else config.frame_rate
 
     def frames() -> Iterator[Frame]:
         clock = Clock(rate)

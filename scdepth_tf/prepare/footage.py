@@ -203,7 +203,9 @@ class Video:
 
 
 class Pictures:
-    """A folder of pictures in the natural order of their names."""
+    """A folder of pictures in the natural order of their names, or one of
+    them alone.
+    """
 
     square_pixels = True
 
@@ -240,6 +242,8 @@ class Pictures:
 
 
 def _picture_files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
     names = [file for file in folder.iterdir() if not file.name.startswith(".")]
     files = [file for file in names if file.suffix.lower() in PICTURE_SUFFIXES]
     if files:

@@ -82,6 +82,25 @@ def test_video_shows_frame_and_depth_in_one_range_of_colors(tmp_path):
         assert np.abs(right - expected.astype(int)).mean() < 12
 
 
+def test_pictures_show_what_the_video_shows(tmp_path):
+    drive = Drive()
+    (sequence,) = predict(drive, tmp_path / "out", "pictures")
+    for index, (image, depth) in enumerate(
+        zip(drive.images, drive.depths, strict=True)
+    ):
+        with Image.open(tmp_path / f"out/pictures/{index:06d}.jpg") as file:
+            shown = np.asarray(file).astype(float)
+        colors = color_depth(
+            depth, sequence.depth.nearest, sequence.depth.farthest
+        )
+        # Beside each other, and the legend under both.
+        both = np.concatenate([image, colors], axis=1).astype(float)
+        assert shown.shape[0] > both.shape[0]
+        shown = shown[: both.shape[0]]
+        assert shown.shape == both.shape
+        assert np.abs(shown - both).mean() < 5  # what JPEG takes
+
+
 def test_job_that_was_killed_goes_on_to_the_same_end(tmp_path):
     whole, killed = Drive(2 * CHUNK + 9), Drive(2 * CHUNK + 9)
     predict(whole, tmp_path / "whole", "npz", "trajectory")

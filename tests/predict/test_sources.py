@@ -81,6 +81,19 @@ def test_pictures_of_another_size_are_named(tmp_path):
         [frame.read() for frame in source.frames()]
 
 
+def test_a_picture_is_a_sequence_of_one(tmp_path):
+    pixels = np.arange(32 * 64 * 3, dtype=np.uint8).reshape(32, 64, 3)
+    Image.fromarray(pixels).save(tmp_path / "holiday.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "another.png")
+    config = PredictConfig(frame_rate=5, fov=90)
+    (source,) = open_sources(tmp_path / "holiday.png", config)
+    assert (source.name, source.expected_frames) == ("holiday", 1)
+    np.testing.assert_allclose(source.intrinsics[0, 0], 32)
+    (frame,) = source.frames()
+    assert frame.name == "holiday"
+    np.testing.assert_array_equal(frame.read(), pixels)
+
+
 def test_empty_folder_and_missing_file_are_refused(tmp_path):
     with pytest.raises(ValueError, match=str(tmp_path)):
         open_sources(tmp_path, PredictConfig())
@@ -93,7 +106,6 @@ def test_empty_folder_and_missing_file_are_refused(tmp_path):
     [
         ({"batch_size": 0}, "--batch-size is 0"),
         ({"voxel": -1.0}, "--voxel is -1"),
-        ({"write": ()}, "nothing to write"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, what):
