@@ -3,10 +3,10 @@ r"""Train ours and the published recipe in PyTorch on the same samples.
     python -m benchmarks.reference ../shared/data/streets \
         --torch-python PYTHON --out reference
 
-PYTHON is one with torch and NumPy; it may be another environment. All
-ResNet-18 of a seed start from the same random weights. One training after
-another in processes of their own, `--jobs` at once. May be stopped and started
-again: a training that was stopped starts anew, finished ones stay.
+PYTHON is one with torch and NumPy; it may be another environment. Trainings of
+the same networks and seed start from the same weights. Each in processes of its
+own, `--jobs` at once. May be stopped and started again: a training that was
+stopped starts anew, finished ones stay.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from benchmarks.processes import run_module
 from scdepth_tf.config import TrainConfig
 
 _BENCHMARKS = Path(__file__).parent.parent
-_PUBLISHED = "reference/published.json"
 _OUR_SIDE = "benchmarks.reference.our_side"
 _COLUMNS = {
     **table.COLUMNS,
@@ -67,8 +66,8 @@ class Reference:
         names = self.variants or tuple(variants)
         # All variants with the first seed come first: an early look.
         work = list(itertools.product(range(self.seeds), names))
-        for seed in range(self.seeds):
-            self._start(seed)
+        for seed, name in work:
+            self._start(self._choices(variants[name], seed))
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             jobs = [
                 pool.submit(self._train_and_measure, variants[name], name, seed)
@@ -78,20 +77,21 @@ class Reference:
                 job.result()
                 table.write(self.out, variants, _COLUMNS)
 
-    def _start(self, seed: int) -> None:
-        """What all ResNet-18 of a seed start from."""
-        initial = self._initial(seed)
+    def _start(self, choices: TrainConfig) -> None:
+        """What all trainings of the same networks and seed start from."""
+        initial = self._initial(choices)
         if initial.exists():
             return
         initial.parent.mkdir(parents=True, exist_ok=True)
         config = initial.with_suffix(".json")
-        choices = dataclasses.replace(_recipe(_PUBLISHED), seed=seed)
         config.write_text(json.dumps(choices.to_dict(), indent=1))
         with initial.with_suffix(".log").open("wb") as log:
             self._call(log)(_OUR_SIDE, "start", config, initial)
 
-    def _initial(self, seed: int) -> Path:
-        return self.out / "initial" / str(seed)
+    def _initial(self, choices: TrainConfig) -> Path:
+        model = choices.model
+        name = f"{model.depth_encoder}-{model.pose_encoder}-{choices.seed}"
+        return self.out / "initial" / name
 
     def _train_and_measure(self, variant: dict, name: str, seed: int) -> None:
         run = self.out / "runs" / f"{table.slug(name)}-{seed}"
@@ -103,6 +103,11 @@ class Reference:
         run.mkdir(parents=True)
         config, training = run / "choices.json", run / "training.json"
         choices = self._choices(variant, seed)
+        model = dataclasses.replace(
+            choices.model.without_weights(),
+            weights=str(self._initial(choices)),
+        )
+        choices = dataclasses.replace(choices, model=model)
         config.write_text(json.dumps(choices.to_dict(), indent=1))
         with (run / "log").open("wb") as log:
             call = self._call(log)
@@ -139,6 +144,8 @@ class Reference:
         job.write_text(
             json.dumps(
                 {
+                    "encoder": choices.model.depth_encoder,
+                    "decoder": choices.model.decoder,
                     "samples": str(samples),
                     "weights": str(weights),
                     "learning_rate": choices.learning_rate,
@@ -163,11 +170,6 @@ class Reference:
             if key not in ("what", "recipe", "engine")
         }
         choices = TrainConfig.from_dict(changes, _recipe(variant["recipe"]))
-        if choices.model.encoder_weights == "none":
-            model = dataclasses.replace(
-                choices.model, weights=str(self._initial(seed))
-            )
-            choices = dataclasses.replace(choices, model=model)
         steps = self.steps or choices.steps_per_epoch
         return dataclasses.replace(choices, seed=seed, steps_per_epoch=steps)
 

@@ -6,10 +6,10 @@ Needs torch and NumPy, and nothing of scdepth_tf.
 
     python -m benchmarks.reference.torch_training JOB
 
-JOB is a JSON file: "samples" and "weights" (.npz of `our_side`),
-"learning_rate", "batched" (one call of each network, so that BatchNorm sees
-what ours sees), and what is written: "trained" (.npz of weights) and
-"training" (JSON: seconds, and the loss of each step).
+JOB is a JSON file: "encoder" of both networks, "decoder", "samples" and
+"weights" (.npz of `our_side`), "learning_rate", "batched" (one call of each
+network, so that BatchNorm sees what ours sees), and what is written: "trained"
+(.npz of weights) and "training" (JSON: seconds, and the loss of each step).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks import torch_engine, torch_losses
 def train(job: Mapping[str, Any]) -> None:
     """Train, write weights and curve."""
     depth_net, pose_net = torch_engine.load_networks(
-        job["weights"], "resnet18", "reference"
+        job["weights"], job["encoder"], job["decoder"]
     )
     optimizer = torch.optim.Adam(
         [*depth_net.parameters(), *pose_net.parameters()],
