@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -125,16 +126,11 @@ def warp_and_losses(job: Mapping[str, Any]) -> dict[str, Callable]:
 
 def write_weights(job: Mapping[str, Any]) -> dict[str, Callable]:
     """The weights that every engine starts from, for PyTorch; no tasks."""
-    from benchmarks.torch_weights import torch_state
+    from benchmarks.torch_weights import write_torch_weights
 
     keras.utils.set_random_seed(0)
     model = _model(job["encoder"], job["decoder"], "inverse")
-    arrays = {
-        f"{name}/{key}": value
-        for name in ("depth_net", "pose_net")
-        for key, value in torch_state(getattr(model, name)).items()
-    }
-    np.savez(job["weights"], **arrays)
+    write_torch_weights(model, Path(job["weights"]))
     return {}
 
 

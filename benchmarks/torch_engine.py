@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,41 +21,23 @@ from benchmarks.turns import peak_memory, seconds, serve
 def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
     """Tasks around the published training step."""
     device = torch.device(job["device"])
-    depth_net = torch_networks.DepthNetwork(job["encoder"], job["decoder"])
-    pose_net = torch_networks.PoseNetwork(job["encoder"])
-    with np.load(job["weights"]) as weights:
-        for name, network in (("depth_net", depth_net), ("pose_net", pose_net)):
-            state = {
-                key.removeprefix(f"{name}/"): weights[key]
-                for key in weights.files
-                if key.startswith(f"{name}/")
-            }
-            torch_networks.load_weights(network, state)
-            network.to(device).train()
-            if job["channels_last"]:
-                network.to(memory_format=torch.channels_last)
+    depth_net, pose_net = load_networks(
+        job["weights"], job["encoder"], job["decoder"]
+    )
+    for network in (depth_net, pose_net):
+        network.to(device)
+        if job["channels_last"]:
+            network.to(memory_format=torch.channels_last)
     frames, intrinsics = _inputs(job, device)
     optimizer = torch.optim.Adam(
         [*depth_net.parameters(), *pose_net.parameters()], 1e-4
     )
 
-    def depths_and_poses(batched: bool, inverse: bool) -> tuple:
-        """The networks on all frames and pairs, batched or one by one."""
-        ask_depth = _batched(depth_net) if batched else _one_by_one(depth_net)
-        ask_pose = _batched(pose_net) if batched else _one_by_one(pose_net)
-        depths = ask_depth(frames)
-        pairs = [torch.cat([frames[0], x], dim=1) for x in frames[1:]]
-        if not inverse:
-            pairs += [torch.cat([x, frames[0]], dim=1) for x in frames[1:]]
-        poses = [torch_losses.pose_matrix(x) for x in ask_pose(pairs)]
-        count = len(frames) - 1
-        if inverse:
-            poses += [torch_losses.inverse_pose(x) for x in poses]
-        return depths, poses[:count], poses[count:]
-
     def take_step(batched: bool, inverse: bool) -> dict[str, float]:
         terms = torch_losses.losses(
-            frames, *depths_and_poses(batched, inverse), intrinsics
+            frames,
+            *depths_and_poses(depth_net, pose_net, frames, batched, inverse),
+            intrinsics,
         )
         optimizer.zero_grad()
         terms["loss"].backward()
@@ -71,6 +53,65 @@ def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
         "time": lambda count: seconds(timed, count),
         "memory": peak_memory,
     }
+
+
+def load_networks(
+    weights: str, encoder: str, decoder: str
+) -> tuple[torch.nn.Module, torch.nn.Module]:
+    """Depth and pose network in training mode.
+
+    Args:
+        weights: .npz of `torch_weights.torch_state`, whose names begin with
+            depth_net/ and pose_net/.
+        encoder: a key of `torch_networks.ENCODERS`.
+        decoder: of the depth network.
+    """
+    networks = {
+        "depth_net": torch_networks.DepthNetwork(encoder, decoder),
+        "pose_net": torch_networks.PoseNetwork(encoder),
+    }
+    with np.load(weights) as arrays:
+        for name, network in networks.items():
+            state = {
+                key.removeprefix(f"{name}/"): arrays[key]
+                for key in arrays.files
+                if key.startswith(f"{name}/")
+            }
+            torch_networks.load_weights(network, state)
+            network.train()
+    return networks["depth_net"], networks["pose_net"]
+
+
+def depths_and_poses(
+    depth_net: torch.nn.Module,
+    pose_net: torch.nn.Module,
+    frames: Sequence[torch.Tensor],
+    batched: bool,
+    inverse: bool,
+) -> tuple:
+    """The networks on all frames and pairs.
+
+    Args:
+        depth_net: image to depth.
+        pose_net: pair of images to pose vector.
+        frames: the target and its sources, each [B, 3, H, W].
+        batched: one call of each network, not one for each frame and pair.
+        inverse: the SE(3) inverse for the way back, not the pose network.
+
+    Returns:
+        Depths of the frames, poses [B, 4, 4] `source_from_target` for each
+        source, and the same for `target_from_source`.
+    """
+    call = _batched if batched else _one_by_one
+    depths = call(depth_net)(frames)
+    pairs = [torch.cat([frames[0], x], dim=1) for x in frames[1:]]
+    if not inverse:
+        pairs += [torch.cat([x, frames[0]], dim=1) for x in frames[1:]]
+    poses = [torch_losses.pose_matrix(x) for x in call(pose_net)(pairs)]
+    count = len(frames) - 1
+    if inverse:
+        poses += [torch_losses.inverse_pose(x) for x in poses]
+    return depths, poses[:count], poses[count:]
 
 
 def warp_and_losses(job: Mapping[str, Any]) -> dict[str, Callable]:

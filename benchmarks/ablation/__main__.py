@@ -12,14 +12,12 @@ import concurrent.futures
 import dataclasses
 import itertools
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import tyro
 
 from benchmarks.ablation import table
+from benchmarks.processes import run_module
 from scdepth_tf.config import TrainConfig
 
 _HERE = Path(__file__).parent
@@ -71,17 +69,16 @@ class Ablation:
         seeded = dataclasses.replace(config, seed=seed)
         choices.write_text(json.dumps(seeded.to_dict(), indent=1))
         with run.with_suffix(".log").open("ab") as log:
-            _call(
-                log,
-                self.jobs,
-                *("scdepth_tf", "train", str(self.data), "--out", str(run)),
-                *("--config", str(choices), "--no-tensorboard"),
+            run_module(
+                *("scdepth_tf", "train", self.data, "--out", run),
+                *("--config", choices, "--no-tensorboard"),
+                log=log,
+                one_thread=self.jobs > 1,
             )
-            _call(
-                log,
-                self.jobs,
-                *("benchmarks.ablation.measure", str(run)),
-                *(str(self.data), str(figures)),
+            run_module(
+                *("benchmarks.ablation.measure", run, self.data, figures),
+                log=log,
+                one_thread=self.jobs > 1,
             )
 
 
@@ -89,22 +86,6 @@ def _config(variant: dict) -> TrainConfig:
     base = TrainConfig.from_dict(json.loads((_HERE / "base.json").read_text()))
     changes = {key: value for key, value in variant.items() if key != "what"}
     return TrainConfig.from_dict(changes, base)
-
-
-def _call(log, jobs: int, *arguments: str) -> None:
-    environment = dict(os.environ)
-    if jobs > 1:
-        environment |= {
-            "OMP_NUM_THREADS": "1",
-            "TF_NUM_INTRAOP_THREADS": "1",
-            "TF_NUM_INTEROP_THREADS": "1",
-        }
-    command = [sys.executable, "-m", *arguments]
-    done = subprocess.run(
-        command, env=environment, stdout=log, stderr=subprocess.STDOUT
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed; see {log.name}")
 
 
 if __name__ == "__main__":

@@ -38,23 +38,30 @@ def read(out: Path, name: str) -> list[dict[str, float]]:
     ]
 
 
-def write(out: Path, variants: Mapping[str, Mapping]) -> None:
+def write(
+    out: Path,
+    variants: Mapping[str, Mapping],
+    columns: Mapping[str, str] = COLUMNS,
+) -> None:
     """Writes table.md and, with matplotlib, plot.png."""
     figures = {name: read(out, name) for name in variants}
     figures = {name: rows for name, rows in figures.items() if rows}
     if figures:
-        write_whole(out / "table.md", markdown(figures))
+        write_whole(out / "table.md", markdown(figures, columns))
         _plot(out / "plot.png", figures)
 
 
-def markdown(figures: Mapping[str, list[dict[str, float]]]) -> str:
+def markdown(
+    figures: Mapping[str, list[dict[str, float]]],
+    columns: Mapping[str, str] = COLUMNS,
+) -> str:
     """Median of the seeds, and in brackets the smallest and largest."""
     lines = [
-        "| | " + " | ".join(COLUMNS.values()) + " | seeds |",
-        "|---" * (len(COLUMNS) + 2) + "|",
+        "| | " + " | ".join(columns.values()) + " | seeds |",
+        "|---" * (len(columns) + 2) + "|",
     ]
     for name, rows in figures.items():
-        cells = [_cell([row[key] for row in rows]) for key in COLUMNS]
+        cells = [_cell([row[key] for row in rows]) for key in columns]
         lines.append(f"| {name} | {' | '.join(cells)} | {len(rows)} |")
     return "\n".join(lines) + "\n"
 
