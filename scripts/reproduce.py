@@ -24,7 +24,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 try:
     import fcntl
@@ -94,6 +94,9 @@ _TRAINING_SEQUENCES = [f"{number:02d}" for number in range(9)]
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
+    decimals: ClassVar[int] = 3
+    """Of the published table."""
+
     data: tyro.conf.Positional[Path]
     """The data as it comes from its makers."""
 
@@ -154,7 +157,12 @@ class _Table:
                     "give its file as --pose-imagenet"
                 )
         for option, (path, encoder) in wanted.items():
-            if path is not None:
+            if path and not path.is_file():
+                raise FileNotFoundError(
+                    f"{option} {path}: no such file; give torchvision's of a "
+                    f"{encoder}"
+                )
+            if path:
                 _check_encoder(option, path, encoder)
 
     def _train(self, data: str, recipe: str, *more: str) -> Path:
@@ -208,15 +216,20 @@ class _Table:
         ]
         for name, (published, ours) in rows.items():
             if published:
-                theirs = " | ".join(f"{value:g}" for value in published.figures)
+                theirs = " | ".join(map(self._cell, published.figures))
                 lines.append(f"| {name}, {published.source} | {theirs} |")
-            cells = [_cell(ours.get(key)) for key in columns.values()]
+            cells = [self._cell(ours.get(key)) for key in columns.values()]
             lines.append(f"| {name}, scdepth-tf | {' | '.join(cells)} |")
         if self.rehearse:
             lines.append("\nA rehearsal: our figures mean nothing.")
         text = "\n".join(lines) + "\n"
         write_whole(self._folder / "table.md", text)
         sys.stdout.write(text)
+
+    def _cell(self, value: float | None) -> str:
+        if value is None or not math.isfinite(value):
+            return "–"
+        return f"{value:.{self.decimals}f}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -283,6 +296,8 @@ class Odometry(_Table):
     DATA is where data_odometry_color.zip (or _gray), _calib.zip and _poses.zip
     were unpacked, with or without their folder `dataset`.
     """
+
+    decimals: ClassVar[int] = 2
 
     cameras: Literal["color", "gray"] = "color"
     """Which pictures were downloaded."""
@@ -517,12 +532,6 @@ def _check_encoder(option: str, path: Path, encoder: str) -> None:
 
 def _depth(report: Path) -> dict[str, float]:
     return json.loads(report.read_text())["median_scaled"]
-
-
-def _cell(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{value:.3f}"
 
 
 @contextlib.contextmanager

@@ -111,7 +111,7 @@ def test_unpacked_archives_are_all_that_odometry_needs(
     assert option(evaluate, "--split") == "test"
     table = (out / "table.md").read_text()
     assert "| 09, SC-SfMLearner-Release, README | 7.31 | 3.05 |" in table
-    assert "| 09, scdepth-tf | 7.000 | – |" in table
+    assert "| 09, scdepth-tf | 7.00 | – |" in table
 
 
 def test_odometry_is_that_of_the_left_camera(reproduce, kitti, tmp_path):
