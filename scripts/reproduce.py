@@ -443,8 +443,15 @@ class Indoor(_Table):
                 "for each), which are not read",
                 "give sc_depth_pl's set `nyu` (folders training and testing)",
             )
-        open_scenes(self.data, "train")
-        tests = self._count_tests()
+        try:
+            open_scenes(self.data, "train")
+            tests = self._count_tests()
+        except (FileNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"{error}; expected sc_depth_pl's set `nyu` (training and "
+                "testing/color, testing/depth), or scenes with test images and "
+                "depth in those of test.txt"
+            ) from error
         if tests != NYU_TEST_IMAGES:
             sys.stderr.write(
                 f"{self.data}: {tests} test images with depth, the published "
@@ -454,13 +461,10 @@ class Indoor(_Table):
     def _count_tests(self) -> int:
         try:
             return _with_depth(self.data, "test")
-        except (FileNotFoundError, ValueError) as error:
+        except (FileNotFoundError, ValueError):
             if self.rehearse and _with_depth(self.data, "val"):
                 return 0
-            raise ValueError(
-                f"{error}; expected test images with depth: testing/color and "
-                "testing/depth, or the scenes of test.txt"
-            ) from error
+            raise
 
     def _reproduce(self) -> None:
         run = self._train(
