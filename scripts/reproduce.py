@@ -4,24 +4,36 @@ r"""The paper's tables, on a machine that has the data.
     python scripts/reproduce.py odometry KITTI_ODOMETRY --out OUT ...
     python scripts/reproduce.py indoor NYU --out OUT ...
 
-Each builds its dataset, trains with the published recipe, evaluates with the
-published protocol, and writes OUT/table.md: the published figures beside ours.
-May be stopped and started again; what is finished stays. `--rehearse` takes
-every step with two training steps at a small size, to try out data and disk
-before a card is busy for a day.
+Each looks whether the data is all there, builds its dataset, trains with the
+published recipe, evaluates with the published protocol, and writes
+OUT/table.md: the published figures beside ours. May be stopped and started
+again; what is finished stays. `--rehearse` takes every step with two training
+steps at a small size, in OUT/rehearsal, to try out data and disk before a card
+is busy for a day.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows has no such locks
+    fcntl = None
 
 import tyro
 
+from scdepth_tf.data import kitti, kitti_odometry, open_scenes
 from scdepth_tf.files import write_whole
 
 _REHEARSAL = (
@@ -76,8 +88,15 @@ ODOMETRY = {
 }
 
 
+NYU_TEST_IMAGES = 654
+_TRAINING_SEQUENCES = [f"{number:02d}" for number in range(9)]
+
+
 @dataclasses.dataclass(frozen=True)
 class _Table:
+    decimals: ClassVar[int] = 3
+    """Of the published table."""
+
     data: tyro.conf.Positional[Path]
     """The data as it comes from its makers."""
 
@@ -85,18 +104,75 @@ class _Table:
     """Folder for dataset, run, figures and table."""
 
     imagenet: Path | None = None
-    """torchvision's ImageNet weights of the encoder (.pth), which the
+    """torchvision's ImageNet weights of the depth encoder (.pth), which the
     published trainings start from."""
 
+    pose_imagenet: Path | None = None
+    """The same of the pose encoder, always a ResNet-18; --imagenet by
+    default."""
+
     rehearse: bool = False
-    """Two steps at a small size, on any part of the data; evaluated on what it
-    trained or validated with. The figures mean nothing."""
+    """Two steps at a small size, on any part of the data, in OUT/rehearsal;
+    evaluated on what it trained or validated with where the test data is not
+    there. The figures mean nothing."""
+
+    def run(self) -> None:
+        """Check, build, train, evaluate, compare."""
+        if not self.data.is_dir():
+            raise FileNotFoundError(
+                f"{self.data}: no such folder; give the one into which the "
+                "data was unpacked"
+            )
+        self._check_weights()
+        self._check_data()
+        with _alone_in(self._folder):
+            self._reproduce()
+
+    @property
+    def _folder(self) -> Path:
+        """A rehearsal's run is no start of the real one."""
+        return self.out / "rehearsal" if self.rehearse else self.out
+
+    def _check_data(self) -> None:
+        """Complain before the work of a day, not after."""
+        raise NotImplementedError
+
+    def _reproduce(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def _depth_encoder(self) -> str:
+        return self.encoder
+
+    def _check_weights(self) -> None:
+        wanted = {
+            "--imagenet": (self.imagenet, self._depth_encoder),
+            "--pose-imagenet": (self.pose_imagenet, "resnet18"),
+        }
+        if self.imagenet and not self.pose_imagenet:
+            if self._depth_encoder != "resnet18":
+                raise ValueError(
+                    f"--imagenet {self.imagenet} is for the depth encoder, a "
+                    f"{self._depth_encoder}; the pose encoder is a resnet18: "
+                    "give its file as --pose-imagenet"
+                )
+        for option, (path, encoder) in wanted.items():
+            if path and not path.is_file():
+                raise FileNotFoundError(
+                    f"{option} {path}: no such file; give torchvision's of a "
+                    f"{encoder}"
+                )
+            if path:
+                _check_encoder(option, path, encoder)
 
     def _train(self, data: str, recipe: str, *more: str) -> Path:
-        run = self.out / "run"
-        weights = ()
-        if self.imagenet:
-            weights = ("--model.encoder-weights", str(self.imagenet))
+        run = self._folder / "run"
+        weights = []
+        for option, path in (
+            ("--model.encoder-weights", self.imagenet),
+            ("--model.pose-encoder-weights", self.pose_imagenet),
+        ):
+            weights += [option, str(path)] if path else []
         _call(
             *("scdepth_tf", "train", data, "--out", str(run)),
             *("--recipe", recipe, *weights, *more),
@@ -108,37 +184,52 @@ class _Table:
         """The TFDS dataset of a rehearsed or real size."""
         size = "128x416" if self.rehearse else "256x832"
         kind = f"{name}{size}"
-        version = self.out / "tfds" / kind / "1.0.0"
+        version = self._folder / "tfds" / kind / "1.0.0"
         if not version.is_dir():
             _call(
                 *("tfds_kitti", kind, "--manual-dir", str(self.data)),
-                *("--data-dir", str(self.out / "tfds")),
+                *("--data-dir", str(self._folder / "tfds")),
             )
         return f"tfds:{version}"
 
-    def _split(self, stand_in: str) -> str:
-        """The test split; a small sample of the data may have none."""
-        return stand_in if self.rehearse else "test"
+    def _complain(self, expected: str, found: str, remedy: str) -> None:
+        raise ValueError(
+            f"{self.data}: expected {expected}; {found}; {remedy}"
+            + ("" if self.rehearse else ", or try the path with --rehearse")
+        )
+
+    def _stand_in(self, missing: str, split: str) -> str:
+        """What a rehearsal evaluates on in place of the test data."""
+        sys.stderr.write(
+            f"{missing}: this rehearsal is evaluated on its {split} split\n"
+        )
+        return split
 
     def _write(
         self,
         columns: dict[str, str],
-        rows: dict[str, tuple[Published, dict[str, float]]],
+        rows: dict[str, tuple[Published | None, dict[str, float]]],
     ) -> None:
         lines = [
             "| | " + " | ".join(columns) + " |",
             "|---" * (len(columns) + 1) + "|",
         ]
         for name, (published, ours) in rows.items():
-            theirs = " | ".join(f"{value:g}" for value in published.figures)
-            lines.append(f"| {name}, {published.source} | {theirs} |")
-            cells = [_cell(ours.get(key)) for key in columns.values()]
+            if published:
+                theirs = " | ".join(map(self._cell, published.figures))
+                lines.append(f"| {name}, {published.source} | {theirs} |")
+            cells = [self._cell(ours.get(key)) for key in columns.values()]
             lines.append(f"| {name}, scdepth-tf | {' | '.join(cells)} |")
         if self.rehearse:
             lines.append("\nA rehearsal: our figures mean nothing.")
         text = "\n".join(lines) + "\n"
-        write_whole(self.out / "table.md", text)
+        write_whole(self._folder / "table.md", text)
         sys.stdout.write(text)
+
+    def _cell(self, value: float | None) -> str:
+        if value is None or not math.isfinite(value):
+            return "–"
+        return f"{value:.{self.decimals}f}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,14 +238,44 @@ class Eigen(_Table):
 
     encoder: Literal["resnet18", "resnet50"] = "resnet18"
 
-    def run(self) -> None:
-        """Build, train, evaluate, compare."""
+    def _check_data(self) -> None:
+        from tfds_kitti import splits
+
+        cameras = kitti.camera_folders(self.data)
+        drives = {name.rpartition("/")[0] for name in cameras}
+        trained = drives - splits.eigen_test_drives()
+        wanted, there = self._test_frames()
+        if not trained or (not self.rehearse and there < wanted):
+            self._complain(
+                "KITTI's synced drives (DATE/DATE_drive_NNNN_sync), among "
+                f"them those of the {wanted} Eigen test frames",
+                f"there are {len(drives)} drives, {len(trained)} of them for "
+                f"training, and {there} of the test frames",
+                "unpack the missing drives",
+            )
+
+    def _test_frames(self) -> tuple[int, int]:
+        """How many there should be, and how many there are."""
+        from tfds_kitti import splits
+
+        cameras = kitti.camera_folders(self.data)
+        frames = splits.eigen_test_frames()
+        there = [
+            frame
+            for frame in frames
+            if _has_frame(
+                cameras.get(f"{frame.drive}/image_{frame.camera}"), frame.number
+            )
+        ]
+        return len(frames), len(there)
+
+    def _reproduce(self) -> None:
         data = self._build("kitti_raw/")
         run = self._train(data, f"kitti_{self.encoder}")
-        report = self.out / "depth.json"
+        report = self._folder / "depth.json"
         _call(
             *("scdepth_tf", "evaluate", "depth", str(run), data),
-            *("--split", self._split("val"), "--protocol", "eigen"),
+            *("--split", self._split(), "--protocol", "eigen"),
             *("--json", str(report)),
         )
         self._write(
@@ -162,34 +283,144 @@ class Eigen(_Table):
             {f"Eigen, {self.encoder}": (EIGEN[self.encoder], _depth(report))},
         )
 
+    def _split(self) -> str:
+        if self._test_frames()[1]:
+            return "test"
+        return self._stand_in("none of Eigen's test frames is there", "val")
+
 
 @dataclasses.dataclass(frozen=True)
 class Odometry(_Table):
-    """Trajectories of sequences 09 and 10, trained on 00 to 08."""
+    """Trajectories of sequences 09 and 10, trained on 00 to 08.
+
+    DATA is where data_odometry_color.zip (or _gray), _calib.zip and _poses.zip
+    were unpacked, with or without their folder `dataset`.
+    """
+
+    decimals: ClassVar[int] = 2
 
     cameras: Literal["color", "gray"] = "color"
     """Which pictures were downloaded."""
 
-    def run(self) -> None:
-        """Build, train, evaluate, compare."""
+    @property
+    def _depth_encoder(self) -> str:
+        return "resnet50"
+
+    @property
+    def _camera_folders(self) -> tuple[str, str]:
+        if self.cameras == "color":
+            return "image_2", "image_3"
+        return "image_0", "image_1"
+
+    def _check_data(self) -> None:
+        if self.rehearse:
+            self._check_for_rehearsal()
+            return
+        missing = [
+            name
+            for sequence in (*_TRAINING_SEQUENCES, *ODOMETRY)
+            for name in self._missing(sequence)
+        ]
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            self._complain(
+                f"sequences 00 to 10 ({self.cameras}) and poses of 09 and 10",
+                f"{', '.join(missing[:3])}{more} missing, {self._found()}",
+                self._remedy(),
+            )
+
+    def _check_for_rehearsal(self) -> None:
+        usable = [
+            sequence
+            for sequence in _TRAINING_SEQUENCES
+            if not self._missing(sequence, ("left", "calibration", "poses"))
+        ]
+        if not usable:
+            self._complain(
+                f"one of the sequences 00 to 08 ({self.cameras}) with poses",
+                self._found(),
+                self._remedy(),
+            )
+
+    def _remedy(self) -> str:
+        return (
+            f"unpack data_odometry_{self.cameras}.zip, _calib.zip and "
+            "_poses.zip into this one folder"
+        )
+
+    def _found(self) -> str:
+        pictures = [
+            f"{sequence}/{camera.name}"
+            for sequence, path in self._sequences().items()
+            for camera in sorted(path.glob("image_[0-3]"))
+        ]
+        more = ", …" if len(pictures) > 4 else ""
+        return f"there is {', '.join(pictures[:4]) or 'no picture'}{more}"
+
+    def _sequences(self) -> dict[str, Path]:
+        return kitti_odometry.sequence_folders(self.data)
+
+    def _missing(
+        self,
+        sequence: str,
+        parts: tuple[str, ...] = ("left", "right", "calibration"),
+    ) -> list[str]:
+        """Files and folders that a sequence lacks; of those to test on, the
+        poses always count.
+        """
+        folders = self._sequences()
+        if sequence not in folders:
+            return [f"sequences/{sequence}"]
+        path = folders[sequence]
+        left, right = self._camera_folders
+        poses = path.parent.parent / "poses" / f"{sequence}.txt"
+        needed = {
+            "left": path / left,
+            "right": path / right,
+            "calibration": path / "calib.txt",
+            "poses": poses,
+        }
+        if sequence in ODOMETRY:
+            parts = (*parts, "poses")
+        return [
+            str(needed[part].relative_to(path.parent.parent))
+            for part in dict.fromkeys(parts)
+            if not needed[part].exists()
+        ]
+
+    def _reproduce(self) -> None:
         data = self._build(f"kitti_odometry/{self.cameras}-")
         run = self._train(data, "kitti_resnet50")
-        report = self.out / "odometry.json"
+        report = self._folder / "odometry.json"
         _call(
             *("scdepth_tf", "evaluate", "odometry", str(run), data),
-            *("--split", self._split("train"), "--json", str(report)),
+            *("--split", self._split(), "--json", str(report)),
+            # The published figures are of the left camera.
+            *("--scenes", self._camera_folders[0]),
+            *(("--lengths", "10", "20") if self.rehearse else ()),
         )
-        sequences = json.loads(report.read_text())["sequences"]
         ours = {
             sequence["name"].split("/")[0]: sequence["errors"]["7dof"]
-            for sequence in sequences
+            for sequence in json.loads(report.read_text())["sequences"]
         }
         self._write(
             ODOMETRY_COLUMNS,
             {
-                name: (published, ours.get(name, {}))
-                for name, published in ODOMETRY.items()
+                name: (ODOMETRY.get(name), ours.get(name, {}))
+                for name in (*ODOMETRY, *sorted(ours.keys() - ODOMETRY.keys()))
             },
+        )
+
+    def _split(self) -> str:
+        missing = [
+            sequence
+            for sequence in ODOMETRY
+            if self._missing(sequence, ("left", "calibration"))
+        ]
+        if len(missing) < len(ODOMETRY):
+            return "test"
+        return self._stand_in(
+            f"sequences {' and '.join(missing)} are not there", "train"
         )
 
 
@@ -197,23 +428,54 @@ class Odometry(_Table):
 class Indoor(_Table):
     """Depth on NYUv2, trained on its video.
 
-    DATA is a folder of scenes as docs/training.md has it, its test pictures in
-    scenes of test.txt with depth maps.
+    DATA is sc_depth_pl's set `nyu` (folders training and testing), or a folder
+    of scenes as docs/training.md has it, its test pictures in scenes of
+    test.txt with depth maps.
     """
 
     encoder: Literal["resnet18", "resnet50"] = "resnet18"
 
-    def run(self) -> None:
-        """Train, evaluate, compare."""
+    def _check_data(self) -> None:
+        if _holds_rectified_pairs(self.data):
+            self._complain(
+                "video",
+                "these are rectified pairs (SCENE/*_0.jpg, *_1.jpg, intrinsics "
+                "for each), which are not read",
+                "give sc_depth_pl's set `nyu` (folders training and testing)",
+            )
+        try:
+            open_scenes(self.data, "train")
+            tests = self._count_tests()
+        except (FileNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"{error}; expected sc_depth_pl's set `nyu` (training and "
+                "testing/color, testing/depth), or scenes with test images and "
+                "depth in those of test.txt"
+            ) from error
+        if tests != NYU_TEST_IMAGES:
+            sys.stderr.write(
+                f"{self.data}: {tests} test images with depth, the published "
+                f"figures are of {NYU_TEST_IMAGES}\n"
+            )
+
+    def _count_tests(self) -> int:
+        try:
+            return _with_depth(self.data, "test")
+        except (FileNotFoundError, ValueError):
+            if self.rehearse and _with_depth(self.data, "val"):
+                return 0
+            raise
+
+    def _reproduce(self) -> None:
         run = self._train(
             str(self.data),
             "indoor_resnet18",
             *("--model.depth-encoder", self.encoder),
         )
-        report = self.out / "depth.json"
+        report = self._folder / "depth.json"
         _call(
             *("scdepth_tf", "evaluate", "depth", str(run), str(self.data)),
-            *("--split", self._split("val"), "--protocol", "nyu_release"),
+            *("--split", self._split(), "--protocol", "nyu_release"),
             *("--json", str(report)),
         )
         self._write(
@@ -221,28 +483,123 @@ class Indoor(_Table):
             {f"NYUv2, {self.encoder}": (INDOOR[self.encoder], _depth(report))},
         )
 
+    def _split(self) -> str:
+        if self._count_tests():
+            return "test"
+        return self._stand_in(f"{self.data} has no test images", "val")
+
+
+def _has_frame(camera: Path | None, number: int) -> bool:
+    return camera is not None and any(
+        (camera / f"{number:010d}{suffix}").is_file()
+        for suffix in (".png", ".jpg")
+    )
+
+
+def _holds_rectified_pairs(root: Path) -> bool:
+    """Whether a scene has the pairs that Unsupervised-Indoor-Depth publishes
+    in place of video.
+    """
+    for scene in sorted(root.iterdir()):
+        if scene.is_dir() and not (scene / "cam.txt").is_file():
+            if any(scene.glob("*_0.jpg")) and any(scene.glob("*_1.jpg")):
+                return True
+    return False
+
+
+def _with_depth(data: Path, split: str) -> int:
+    """How many frames of a split have ground truth.
+
+    Raises:
+        ValueError: none, or there is no such split.
+    """
+    count = sum(
+        depth is not None
+        for scene in open_scenes(data, split)
+        for depth in scene.depths or ()
+    )
+    if not count:
+        raise ValueError(f"{data}: no frame of its {split} split has depth")
+    return count
+
+
+def _check_encoder(option: str, path: Path, encoder: str) -> None:
+    from scdepth_tf.nets.published import open_published
+
+    found = open_published(path)[0].encoder
+    if found != encoder:
+        raise ValueError(
+            f"{option} {path} holds a {found}, expected a {encoder}; give "
+            "torchvision's file of that"
+        )
+
 
 def _depth(report: Path) -> dict[str, float]:
     return json.loads(report.read_text())["median_scaled"]
 
 
-def _cell(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keeps a second start out of `folder`, also while a step of a start that
+    was killed is still at work: steps inherit the lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    os.set_inheritable(handle, True)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ValueError(
+            f"another process is at work in {folder}; wait until it has ended, "
+            "or end it"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _call(*arguments: str) -> None:
     command = [sys.executable, "-m", *arguments]
     sys.stderr.write(f"$ {' '.join(command[1:])}\n")
-    done = subprocess.run(command)
-    if done.returncode:
-        raise SystemExit(done.returncode)
+    step = subprocess.Popen(command, close_fds=False)
+    try:
+        code = step.wait()
+    finally:
+        if step.poll() is None:  # we are being ended: the step is, too
+            step.terminate()
+            step.wait()
+    if code:
+        raise SystemExit(code)
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> int:
+    """Reproduces a table; returns the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     subcommand = tyro.conf.subcommand
-    tyro.cli(
+    table = tyro.cli(
         Annotated[Eigen, subcommand("eigen")]
         | Annotated[Odometry, subcommand("odometry")]
         | Annotated[Indoor, subcommand("indoor")],
         description=__doc__,
-    ).run()
+        args=arguments,
+    )
+    try:
+        table.run()
+    except (ValueError, FileNotFoundError) as error:
+        sys.stderr.write(f"reproduce: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "reproduce: interrupted; the same command goes on from here\n"
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,6 +25,7 @@ DEPTH_SUFFIXES = (".npz", ".npy", ".png")
 
 _MILLIMETRES_PER_METRE = 1000.0
 _KITTI_CODES_PER_METRE = 256.0
+_TUM_CODES_PER_METRE = 5000.0
 _END_MARKERS = {
     "JPEG": b"\xff\xd9",
     "MPO": b"\xff\xd9",  # a JPEG with previews, as phones write them
@@ -104,8 +105,8 @@ def load_depth(path: str | Path | PackedFile) -> np.ndarray:
 
     `.npz` holds the map under `depth` or `velodyne_depth`, `.npy` holds it
     alone, both in metres; a 16-bit `.png` holds millimetres (0 and 65535:
-    none), as RGB-D cameras write them. KITTI's own `.png` have another unit:
-    `load_kitti_depth`. Anything not finite or not positive becomes 0.
+    none), as RGB-D cameras write them. Other units: `load_kitti_depth`,
+    `load_tum_depth`. Anything not finite or not positive becomes 0.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -141,6 +142,13 @@ def load_kitti_depth(path: str | Path | PackedFile) -> np.ndarray:
     depth benchmark) as float32 [H, W] in metres.
     """
     return (_load_codes(path) / _KITTI_CODES_PER_METRE).astype(np.float32)
+
+
+def load_tum_depth(path: str | Path | PackedFile) -> np.ndarray:
+    """Depth `.png` in the unit of TUM RGB-D (metres × 5000, 0 = none), which
+    sc_depth_pl's indoor sets have, too, as float32 [H, W] in metres.
+    """
+    return (_load_codes(path) / _TUM_CODES_PER_METRE).astype(np.float32)
 
 
 def load_instance(path: str | Path | PackedFile) -> np.ndarray | None:

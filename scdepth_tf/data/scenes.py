@@ -12,7 +12,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from scdepth_tf.data import folder, kitti, kitti_odometry, tfds
+from scdepth_tf.data import (
+    folder,
+    kitti,
+    kitti_odometry,
+    preprocessed,
+    tfds,
+)
 from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
 
 Split = Literal["train", "val", "test", "all"]
@@ -42,8 +48,8 @@ def open_scenes(
 
     Args:
         path: the folder, in the layout of `data.folder` or `data.kitti` (one
-            scene or one drive is fine too) or `data.kitti_odometry`, or
-            `tfds:NAME` (see `data.tfds`).
+            scene or one drive is fine too), `data.kitti_odometry` or
+            `data.preprocessed`, or `tfds:NAME` (see `data.tfds`).
         split: the side to open, or all scenes but those of a test split, which
             TFDS datasets and folders with a test.txt have.
         scenes: keep only the scenes with these names or, where no name is
@@ -124,7 +130,15 @@ def _open_in_folder(
             "give a folder of scenes, a KITTI raw "
             "root or tfds:NAME"
         )
-    folders, open_folder = _find(root)
+    training = preprocessed.training_folder(root)
+    if training and split == "test":
+        _matching((preprocessed.TESTING,), patterns, str(root))
+        return [preprocessed.open_testing(training)], False
+    if training:
+        root, open_folder = training, preprocessed.open_scene
+        folders = preprocessed.scene_folders(training)
+    else:
+        folders, open_folder = _find(root)
     names = _matching(tuple(folders), patterns, str(root))
     names, only_recording = _side(root, names, split, hold_out)
     return [open_folder(folders[name], name) for name in names], only_recording
