@@ -52,8 +52,8 @@ def predict(
     Args:
         run_folder: run directory or preset, or the name of a preset that
             comes with the package.
-        footage: video, picture, folder of pictures, folder of scenes, KITTI raw root
-            or tfds:NAME.
+        footage: video, picture, folder of pictures, folder of scenes, KITTI
+            raw root or tfds:NAME.
         out: folder to make; each of several scenes gets a folder in it.
         config: what to write, and the camera.
         scenes: names or patterns of scenes to take; all by default.

@@ -248,7 +248,10 @@ def test_frames_of_one_name_are_refused(tmp_path):
     object.__setattr__(source, "frames", lambda: iter(twice))
     with pytest.raises(ValueError, match="two pictures are called 000000"):
         job.predict_sources(
-            [source], drive.predictor, tmp_path / "out", PredictConfig()
+            [source],
+            drive.predictor,
+            tmp_path / "out",
+            PredictConfig(write=("npz",)),
         )
 
 
