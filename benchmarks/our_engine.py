@@ -15,6 +15,7 @@ import tensorflow as tf
 from benchmarks.turns import peak_memory, seconds, serve
 from scdepth_tf import losses
 from scdepth_tf.adam import Adam
+from scdepth_tf.distribution import make_strategy
 from scdepth_tf.geometry import pose_matrix
 from scdepth_tf.model import SCDepth
 from scdepth_tf.nets import DepthNet, PoseNet
@@ -26,10 +27,16 @@ would hang on the last bit."""
 
 def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
     """Tasks around the training step of `scdepth train`."""
+    workers = job.get("workers", 1)
+    if workers > 1:
+        strategy = make_strategy("mirrored", workers)
+    else:
+        strategy = make_strategy("none")
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(job["precision"])
-    model = _model(job["encoder"], job["decoder"], job["reverse_pose"])
-    model.compile(Adam(1e-4), jit_compile=job["xla"])
+    with strategy.scope():
+        model = _model(job["encoder"], job["decoder"], job["reverse_pose"])
+        model.compile(Adam(1e-4), jit_compile=job["xla"])
     with np.load(job["inputs"]) as inputs:
         batch = {
             "frames": inputs["frames"],
@@ -37,7 +44,7 @@ def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
             "intrinsics": inputs["intrinsics"],
         }
     batches = tf.data.Dataset.from_tensors(batch).repeat().prefetch(1)
-    batches = iter(batches)
+    batches = iter(strategy.experimental_distribute_dataset(batches))
     model.make_train_function()
 
     def take_step() -> dict[str, float]:

@@ -49,7 +49,7 @@ ENGINES = {
     "ours_xla": {**_OURS, "xla": True},
     "ours_onednn": _OURS,
 }
-_DECODERS = {"resnet18": "reference", "efficientnet_lite0": "mobile"}
+DECODERS = {"resnet18": "reference", "efficientnet_lite0": "mobile"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Benchmark(turns.Comparison):
             self.batch_size,
             self.sources,
         )
-        decoder = self.decoder or _DECODERS[self.encoder]
+        decoder = self.decoder or DECODERS[self.encoder]
         job = {
             "what": "train_step",
             "encoder": self.encoder,

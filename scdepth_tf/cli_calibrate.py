@@ -75,9 +75,8 @@ class Calibrate:
             )
         sys.stdout.write(f"{scale.describe()}\n")
         for check in checks:
-            ratio = check.metres_per_unit / scale.metres_per_unit
             sys.stdout.write(
-                f"check: {check.describe()}: {ratio:.3f} of that\n"
+                f"check: {check.describe()}: {check.beside(scale)}\n"
             )
         path = runs.write_scale(run, scale, data.short_name(self.data), checks)
         if self.json:

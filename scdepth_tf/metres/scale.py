@@ -19,6 +19,9 @@ _MAD_TO_STD = 1.4826
 _MEDIAN_TO_MEAN = math.sqrt(math.pi / 2)
 """Standard error of the median / that of the mean, of many normal samples."""
 _ENOUGH_SCENES = 3
+_CONTRADICTS = 1.5
+"""Two ways that differ by more times than this are not both right: those that
+were tried on known data differed by 1.13 at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,17 @@ class Scale:
         if self.left_out:
             counted += f"; {self.left_out} more left out"
         return f"{known} ({counted})"
+
+    def beside(self, other: Scale) -> str:
+        """How it differs from another scale, and whether that is too much."""
+        ratio = self.metres_per_unit / other.metres_per_unit
+        told = f"{ratio:.3f} of that"
+        if not 1 / _CONTRADICTS < ratio < _CONTRADICTS:
+            told += (
+                ". THEY CONTRADICT EACH OTHER: one of the two is told wrongly "
+                "(in centimetres, of another camera, at another frame rate?)"
+            )
+        return told
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON takes them."""

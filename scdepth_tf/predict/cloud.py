@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,12 @@ from scdepth_tf.predict.voxels import VoxelGrid
 FILE = "cloud.ply"
 SCRATCH = ".cloud."
 """How the folder for cells that do not fit into memory begins."""
+
+WHY_EMPTY = (
+    ": a point takes three views from different places that agree about it; "
+    "give more frames, or look whether intrinsics and depth are right"
+)
+_LOG = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -46,3 +53,10 @@ def write_cloud(sequence: Sequence) -> Iterator[Sink]:
         yield add
         for cells in grid.cells():
             ply.add(cells.positions, cells.colors)
+        _LOG.log(
+            logging.INFO if ply.vertices else logging.WARNING,
+            "%s has %d points%s",
+            path,
+            ply.vertices,
+            "" if ply.vertices else WHY_EMPTY,
+        )

@@ -153,8 +153,19 @@ def _difference(key: str, theirs: object, ours: object) -> str:
         if _path(theirs) == _path(ours):
             return "the footage has changed"
         theirs, ours = _path(theirs), _path(ours)
+    if key == "metres_per_unit":
+        return (
+            f"it is in {_unit(theirs)}, and what is asked for now is in "
+            f"{_unit(ours)} (--metres-per-unit {theirs or 0:.6g} goes on)"
+        )
     name = f"--{key.replace('_', '-')}" if key in _OPTIONS else key
     return f"{name} was {_told(theirs)} and is {_told(ours)}"
+
+
+def _unit(metres_per_unit: float | None) -> str:
+    if metres_per_unit is None:
+        return "scene units"
+    return f"metres, {metres_per_unit:.4g} a scene unit"
 
 
 def _path(footage: object) -> object:

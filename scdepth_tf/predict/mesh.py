@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scdepth_tf.metrics.odometry import inverse
+from scdepth_tf.predict.cloud import WHY_EMPTY
 from scdepth_tf.predict.fusion import Sink, View
 from scdepth_tf.predict.ply import PlyWriter, open_ply
 from scdepth_tf.predict.sequence import Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import open3d
 
 FILE = "mesh.ply"
+_LOG = logging.getLogger(__name__)
 
 COARSER = 2.0
 """Cells of the mesh are so many times as large as those of the cloud: a
@@ -66,6 +69,8 @@ def write_mesh(sequence: Sequence) -> Iterator[Sink]:
 
         yield add
         volume.extract(ply)
+        if not ply.faces:
+            _LOG.warning("%s has no surface%s", path, WHY_EMPTY)
 
 
 class _Volume:

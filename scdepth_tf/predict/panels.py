@@ -17,7 +17,9 @@ _WIDE = 2.0
 """From this aspect ratio on, depth goes below the frame."""
 _LEGEND = 0.05
 """Height of the legend, as a share of the picture's shorter side."""
-_SMALLEST_LEGEND = 14
+_SMALLEST_LEGEND = 18
+_NARROW = 480
+"""Pixels below which a legend has but three numbers."""
 
 
 def panel_size(image_size: tuple[int, int]) -> tuple[int, int]:
@@ -63,11 +65,13 @@ def draw_legend(sequence: Sequence, width: int, side: int) -> np.ndarray:
     picture = Image.fromarray(color_depth(strip, nearest, farthest))
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(0.75 * height)
-    for share, anchor in ((0, "lm"), (1 / 3, "mm"), (2 / 3, "mm"), (1, "rm")):
+    inner = (1 / 3, 2 / 3) if width >= _NARROW else (0.4,)
+    middle = [(share, "mm") for share in inner]
+    for share, anchor in ((0, "lm"), *middle, (1, "rm")):
         x = round(share * (width - 1))
         text = f"{depths[x]:.3g}"
         if share == 1:
-            text += f" {sequence.unit}"
+            text += f"  {sequence.unit}"
         margin = {"l": 3, "m": 0, "r": -3}[anchor[0]]
         draw.text(
             (x + margin, height / 2),

@@ -119,10 +119,9 @@ def describe_camera(
     if way == "calibration":
         return read_calibration(Path(config.calibration), config.camera)
     if way == "intrinsics":
-        return Calibration(
-            _parse_intrinsics(config.intrinsics),
-            f"--intrinsics {config.intrinsics}",
-        )
+        matrix = _parse_intrinsics(config.intrinsics)
+        _check_center(matrix, displayed)
+        return Calibration(matrix, f"--intrinsics {config.intrinsics}")
     degrees = getattr(config, way)
     option = f"--{way.replace('_', '-')}"
     if not 1 < degrees < 170:
@@ -346,6 +345,19 @@ def _numbers(path: Path, name: str, value: object) -> np.ndarray:
     if not np.isfinite(numbers).all():
         raise ValueError(f"{path}: {name} is not a list of finite numbers")
     return numbers
+
+
+def _check_center(matrix: np.ndarray, displayed: tuple[int, int]) -> None:
+    # Either way up: they may belong to the picture as it is stored.
+    shown = sorted(displayed)
+    center = matrix[:2, 2]
+    if (np.sort(center) > shown).any() or (center < 0).any():
+        height, width = displayed
+        raise ValueError(
+            f"--intrinsics: the principal point {center[0]:g},{center[1]:g} is "
+            f"not in the picture of {width}x{height} pixels; give the "
+            "intrinsics of this size (half the size, half of each number)"
+        )
 
 
 def _parse_intrinsics(text: str) -> np.ndarray:

@@ -214,6 +214,7 @@ class Pictures:
         self.warnings: list[str] = []
         self._period = 1 / frame_rate if frame_rate else 0.1
         self._files = _picture_files(path)
+        _check_no_depth(self._files)
         self.expected_frames = len(self._files)
         self.stored_size, self.orientation = _header(self._files[0])
 
@@ -259,6 +260,28 @@ def _picture_files(folder: Path) -> list[Path]:
     raise ValueError(
         f"{folder}: holds no pictures ({', '.join(PICTURE_SUFFIXES)}); {advice}"
     )
+
+
+def _check_no_depth(files: Sequence[Path]) -> None:
+    """Refuse pictures of 16 bits and more, by the first of each kind."""
+    firsts = {_kind(file): file for file in reversed(files)}
+    for file in firsts.values():
+        with _opened(file) as image:
+            mode = image.mode
+        if mode.startswith(("I", "F")):
+            raise ValueError(
+                f"{file}: grey of more than 8 bits, which is a depth map or a "
+                "raw picture; put the pictures of the camera, 8 bits a "
+                "colour, into a folder of their own"
+            )
+
+
+def _kind(file: Path) -> str:
+    """All endings of a name but numbers: .color.jpg and .depth.png are two
+    kinds, 17.25.png and 17.30.png are one.
+    """
+    endings = (end for end in file.suffixes if not end[1:].isdigit())
+    return "".join(endings).lower()
 
 
 def _header(file: Path) -> tuple[tuple[int, int], Orientation]:

@@ -1,5 +1,7 @@
 """The one scale of many single ones, and what its uncertainty means."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,12 @@ def test_a_damaged_scale_is_refused(spoiled):
         del content["method"]
     with pytest.raises(ValueError, match=r"metres_per_unit|method"):
         Scale.from_dict(content)
+
+
+def test_scales_that_contradict_each_other_are_told():
+    one = Scale(20.0, "poses", 9, "frames", 0, 0.1, 0.03)
+    alike = dataclasses.replace(one, metres_per_unit=22.0)
+    centimetres = dataclasses.replace(one, metres_per_unit=2000.0)
+    assert alike.beside(one) == "1.100 of that"
+    assert "CONTRADICT" in centimetres.beside(one)
+    assert "CONTRADICT" in one.beside(centimetres)

@@ -237,3 +237,8 @@ def test_mesh_lies_on_the_true_surfaces(tmp_path):
     for normal, distance in planes.PLANES:
         signed = (points @ normal - distance) / np.linalg.norm(normal)
         assert (np.abs(signed) < VOXEL).sum() > 3000
+
+
+def test_cloud_without_points_says_why(tmp_path, caplog):
+    predict(Drive(2, length=0.1), tmp_path / "out", "cloud")
+    assert "has 0 points: a point takes three views" in caplog.text

@@ -178,6 +178,8 @@ def test_refused_job_leaves_nothing_and_a_cut_one_its_work(tmp_path):
         ("frame_rate", 5.0, 10.0, "--frame-rate was 5 and is 10"),
         ("scenes", ["a"], [], "--scenes was"),
         ("weights", "1f", "2f", "the weights are others"),
+        ("metres_per_unit", None, 22.9, "--metres-per-unit 0 goes on"),
+        ("metres_per_unit", 22.9, 25.0, "--metres-per-unit 22.9 goes on"),
         ("footage", {"path": "a"}, {"path": "b"}, "footage was a and is b"),
         ("footage", {"path": "a", "n": 1}, {"path": "a"}, "has changed"),
     ],

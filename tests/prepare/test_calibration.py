@@ -193,6 +193,16 @@ def test_a_field_of_view_spans_the_width(option):
         describe_camera(config, (100, 200), False)
 
 
+def test_principal_point_outside_the_picture_is_refused():
+    config = PrepareConfig(intrinsics=f"700,700,{SIZE[1] + 200},20")
+    with pytest.raises(ValueError, match="is not in the picture of") as error:
+        describe_camera(config, SIZE, True)
+    assert "\n" not in str(error.value)
+    # Of a picture that is stored lying on its side.
+    turned = PrepareConfig(intrinsics=f"700,700,{SIZE[0] / 2},{SIZE[1] / 2}")
+    assert describe_camera(turned, SIZE, True).matrix[1, 2] == SIZE[1] / 2
+
+
 def test_intrinsics_are_four_numbers():
     config = PrepareConfig(intrinsics="700,710,639.5,359.5")
     calibration = describe_camera(config, SIZE, True)

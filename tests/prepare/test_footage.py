@@ -100,11 +100,16 @@ def refused(tmp_path):
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "a.mov").touch()
     yield tmp_path / "films", "it holds videos"
+    (tmp_path / "rgbd").mkdir()
+    Image.fromarray(clips.view(0)).save(tmp_path / "rgbd" / "1.5.color.jpg")
+    depth = np.full((32, 64), 1200, np.uint16)
+    Image.fromarray(depth).save(tmp_path / "rgbd" / "1.5.depth.png")
+    yield tmp_path / "rgbd", r"depth\.png: grey of more than 8 bits"
     Image.fromarray(clips.view(0)).save(tmp_path / "one.jpg")
     yield tmp_path / "one.jpg", "one picture is no footage"
 
 
-@pytest.mark.parametrize("case", range(9))
+@pytest.mark.parametrize("case", range(10))
 def test_what_cannot_be_used_is_one_line_with_its_name(tmp_path, case):
     path, message = list(refused(tmp_path))[case]
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:

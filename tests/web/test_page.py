@@ -178,6 +178,27 @@ def test_the_far_slider_darkens_nothing_nearer_and_keeps_its_order(
     assert viewer.ask("scdepth.last.nearest < scdepth.last.farthest")
 
 
+def test_a_raised_camera_looks_down_on_the_road(viewer):
+    """y is down: the road is at y = 1, and the eye must be above it."""
+
+    def seen(pitch, point):
+        orbit = f"{{ pose: {{ yaw: 0, pitch: {pitch}, distance: 4 }} }}"
+        matrix = viewer.ask(
+            f"scdepth.Orbit.prototype.view.call({orbit}, [0, 1, 5], 1, 0)"
+        )
+        x, y, z, _ = np.reshape(matrix, (4, 4)).T @ [*point, 1]
+        return x, y, z
+
+    for pitch in (0.2, 1.57):
+        (_, near, _), (_, far, _) = (seen(pitch, (0, 1, z)) for z in (4.0, 6.0))
+        assert far < near  # further along the road is higher on the screen
+        _, _, road = seen(pitch, (0, 1, 5))
+        _, _, roof = seen(pitch, (0, 0, 5))
+        assert 0 < roof < road  # what stands on it is nearer to the eye
+    right, _, _ = seen(1.57, (1, 1, 5))
+    assert right > 0
+
+
 def test_arrow_keys_and_dragging_turn_the_cloud(viewer, picture):
     viewer.open(picture)
     cloud = viewer.page.locator("#cloud")

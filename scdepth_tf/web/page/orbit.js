@@ -5,7 +5,8 @@ self.scdepth ??= {};
 
 scdepth.Orbit = (() => {
   class Orbit {
-    // start: { yaw, pitch, distance }, radians and multiples of a length.
+    // start: { yaw, pitch, distance }, radians and multiples of a length; a
+    // pitch above 0 looks down from above.
     // limits: { yaw, pitch, nearest, farthest }; a yaw of Infinity goes round.
     // changed: called when another picture is due.
     constructor(canvas, start, limits, changed) {
@@ -31,9 +32,9 @@ scdepth.Orbit = (() => {
       const [cp, sp] = [Math.cos(pitch), Math.sin(pitch)];
       // Columns of the rotation.
       const r = [
-        [cy, -sp * sy, -cp * sy],
-        [0, cp, -sp],
-        [sy, sp * cy, cp * cy],
+        [cy, sp * sy, -cp * sy],
+        [0, cp, sp],
+        [sy, -sp * cy, cp * cy],
       ];
       const t = [0, 1, 2].map(
         (row) => -pivot.reduce((sum, p, column) => sum + r[column][row] * p, 0),
@@ -119,8 +120,8 @@ scdepth.Orbit = (() => {
       const keys = {
         ArrowLeft: () => this.turn(-0.1, 0),
         ArrowRight: () => this.turn(0.1, 0),
-        ArrowUp: () => this.turn(0, -0.1),
-        ArrowDown: () => this.turn(0, 0.1),
+        ArrowUp: () => this.turn(0, 0.1),
+        ArrowDown: () => this.turn(0, -0.1),
         "+": () => this.zoom(0.9),
         "=": () => this.zoom(0.9),
         "-": () => this.zoom(1.1),
