@@ -216,7 +216,11 @@ def _changes(*signals: np.ndarray) -> list[np.ndarray]:
 
 
 def _flicker(values: np.ndarray) -> float:
-    """Robust standard deviation of the steps of `[N, C]`, all C together."""
+    """Robust standard deviation of the steps of `[N, C]`, all C together; 0
+    where there is no step.
+    """
+    if len(values) < 2:
+        return 0.0
     steps = np.linalg.norm(np.diff(values, axis=0), axis=1)
     # Of a normal distribution in three dimensions.
     return float(np.median(steps)) / 1.538

@@ -240,5 +240,5 @@ def test_mesh_lies_on_the_true_surfaces(tmp_path):
 
 
 def test_cloud_without_points_says_why(tmp_path, caplog):
-    predict(Drive(2, length=0.1), tmp_path / "out", "cloud")
+    predict(Drive(2, length=0.1), tmp_path / "out", "cloud", align=True)
     assert "has 0 points: a point takes three views" in caplog.text
