@@ -35,6 +35,7 @@ NETWORKS = {
     "resnet18_mobile": ("resnet18", "mobile"),
     "resnet18_reference": ("resnet18", "reference"),
     "lite0_mobile": ("efficientnet_lite0", "mobile"),
+    "lite0_slim": ("efficientnet_lite0", "slim"),
 }
 PUBLISHED = "resnet18_reference"
 """Our network that is the published one: its weights are run in PyTorch."""

@@ -18,8 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-DECODER_CHANNELS = (16, 32, 64, 128, 256)
-"""Width at strides 1, 2, 4, 8 and 16."""
+PUBLISHED_CHANNELS = (16, 32, 64, 128, 256)
+"""Width of the decoder at strides 1, 2, 4, 8 and 16."""
 
 
 class DepthNetwork(nn.Module):
@@ -27,10 +27,10 @@ class DepthNetwork(nn.Module):
 
     Args:
         encoder: a key of `ENCODERS`.
-        decoder: "reference" (reflection padding, ELU) or "mobile" (zero
-            padding, ReLU).
+        decoder: "reference" (reflection padding, ELU), "mobile" (zero
+            padding, ReLU) or "slim" (mobile, narrower).
         upsampling: "nearest" or "bilinear"; None: nearest for reference,
-            bilinear for mobile.
+            bilinear else.
     """
 
     def __init__(
@@ -44,8 +44,9 @@ class DepthNetwork(nn.Module):
         self.upsampling = upsampling or UPSAMPLINGS[decoder]
         self.activation = ACTIVATIONS[decoder]
         skips = [0, *self.encoder.channels[:-1]]
-        before = [*DECODER_CHANNELS[1:], self.encoder.channels[-1]]
-        for level, width in enumerate(DECODER_CHANNELS):
+        widths = CHANNELS[decoder]
+        before = [*widths[1:], self.encoder.channels[-1]]
+        for level, width in enumerate(widths):
             merged = width + skips[level]
             self.add_module(
                 f"level{level}_reduce", _padded(before[level], width, decoder)
@@ -53,12 +54,12 @@ class DepthNetwork(nn.Module):
             self.add_module(
                 f"level{level}_merge", _padded(merged, width, decoder)
             )
-        self.logits_layer = _padded(DECODER_CHANNELS[0], 1, decoder)
+        self.logits_layer = _padded(widths[0], 1, decoder)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """[B, 3, H, W] in [0, 1] -> [B, 1, H, W]."""
         *skips, x = self.encoder(images)
-        for level in reversed(range(len(DECODER_CHANNELS))):
+        for level in reversed(range(len(PUBLISHED_CHANNELS))):
             x = self.activation(self.get_submodule(f"level{level}_reduce")(x))
             x = functional.interpolate(
                 x,
@@ -131,8 +132,21 @@ def _padded(inputs: int, outputs: int, decoder: str) -> nn.Module:
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=mode)
 
 
-UPSAMPLINGS = {"reference": "nearest", "mobile": "bilinear"}
-ACTIVATIONS = {"reference": functional.elu, "mobile": functional.relu}
+CHANNELS = {
+    "reference": PUBLISHED_CHANNELS,
+    "mobile": PUBLISHED_CHANNELS,
+    "slim": (8, 16, 24, 48, 96),
+}
+UPSAMPLINGS = {
+    "reference": "nearest",
+    "mobile": "bilinear",
+    "slim": "bilinear",
+}
+ACTIVATIONS = {
+    "reference": functional.elu,
+    "mobile": functional.relu,
+    "slim": functional.relu,
+}
 
 
 # === Encoders ===

@@ -65,7 +65,7 @@ class Benchmark(turns.Comparison):
     the networks alone)."""
 
     encoder: Literal["resnet18", "efficientnet_lite0"] = "resnet18"
-    decoder: Literal["reference", "mobile"] | None = None
+    decoder: Literal["reference", "mobile", "slim"] | None = None
     """By default reference for resnet18, mobile for efficientnet_lite0."""
 
     def measure(self, folder: Path) -> dict:

@@ -89,11 +89,14 @@ class ModelConfig:
     depth_encoder: Literal["resnet18", "resnet50", "efficientnet_lite0"] = (
         "resnet18"
     )
-    decoder: Literal["reference", "mobile"] = "reference"
+    decoder: Literal["reference", "mobile", "slim"] = "reference"
+    """`reference`: reflection padding and ELU (both published codes);
+    `mobile`: zero padding and ReLU, for int8; `slim`: mobile with a quarter
+    of its multiplications."""
 
     upsampling: Literal["nearest", "bilinear"] | None = None
     """In the decoder; None is nearest for `reference` (release) and bilinear
-    for `mobile`. Lightning: reference, bilinear."""
+    for the others. Lightning: reference, bilinear."""
 
     alpha: float = 10.0
     """disparity = alpha · sigmoid + beta: depth lies between 1 / (alpha +

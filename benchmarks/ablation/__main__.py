@@ -1,6 +1,8 @@
 r"""Train every variant with several seeds, measure all, write the table.
 
     python -m benchmarks.ablation ../shared/data/streets --out ablation
+    python -m benchmarks.ablation ../shared/data/streets --out recipe \
+        --trials recipe --lidar ../shared/data/kitti_raw
 
 One process for each run, `--jobs` at once. May be stopped and started again at
 any moment: trainings go on where they were, finished ones stay.
@@ -13,6 +15,7 @@ import dataclasses
 import itertools
 import json
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -25,7 +28,7 @@ _HERE = Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class Ablation:
-    """The ablation of the paper's parts on scenes with exact ground truth."""
+    """Variants of the training on scenes with exact ground truth."""
 
     data: tyro.conf.Positional[Path]
     """Scenes with depth, poses, instance masks, train.txt and val.txt."""
@@ -33,16 +36,23 @@ class Ablation:
     out: Path
     """Folder for runs, figures, table and plot."""
 
+    trials: Literal["paper", "recipe"] = "paper"
+    """Parts of the paper's method, or choices beside it."""
+
+    lidar: Path | None = None
+    """KITTI with projected lidar, that no variant trains on: one more
+    column."""
+
     seeds: int = 3
     jobs: int = 2
     """Trainings at once, with one thread each if more than one."""
 
     variants: tuple[str, ...] = ()
-    """Names of variants.json; all by default."""
+    """Names of the trials; all by default."""
 
     def run(self) -> None:
         """Train, measure, write."""
-        variants = json.loads((_HERE / "variants.json").read_text())
+        variants = json.loads((_HERE / f"{self.trials}.json").read_text())
         names = self.variants or tuple(variants)
         configs = {name: _config(variants[name]) for name in names}
         # All variants with the first seed come first: an early look.
@@ -54,7 +64,10 @@ class Ablation:
             ]
             for job in concurrent.futures.as_completed(jobs):
                 job.result()
-                table.write(self.out, variants)
+                table.write(self.out, variants, self._columns())
+
+    def _columns(self) -> dict[str, str]:
+        return table.COLUMNS | ({"lidar": "KITTI lidar"} if self.lidar else {})
 
     def _train_and_measure(
         self, config: TrainConfig, name: str, seed: int
@@ -77,6 +90,7 @@ class Ablation:
             )
             run_module(
                 *("benchmarks.ablation.measure", run, self.data, figures),
+                *([self.lidar] if self.lidar else []),
                 log=log,
                 one_thread=self.jobs > 1,
             )

@@ -55,13 +55,19 @@ class Figures:
     ate_7dof: float
     """Metres, mean of the scenes: as published, at a scale of its own each."""
 
+    lidar: float | None = None
+    """AbsRel at the median scale on KITTI's lidar, Eigen protocol."""
 
-def measure(run_folder: Path, data_folder: Path) -> Figures:
+
+def measure(
+    run_folder: Path, data_folder: Path, lidar_folder: Path | None = None
+) -> Figures:
     """Figures of the last weights of a run on the validation scenes.
 
     Args:
         run_folder: of `scdepth train`, finished.
         data_folder: scenes with depth, poses and instance masks.
+        lidar_folder: KITTI drives with projected lidar.
     """
     run = runs.open_run(run_folder)
     model = runs.load_model(run, runs.weights_path(run, "last"))
@@ -89,9 +95,18 @@ def measure(run_folder: Path, data_folder: Path) -> Figures:
         spread=report.scale_spread,
         moving_abs_rel=report.moving.abs_rel,
         near_abs_rel=near.moving.abs_rel,
+        lidar=lidar_folder and _on_lidar(predict_depth, lidar_folder),
         static_abs_rel=report.static.abs_rel,
         **odometry,
     )
+
+
+def _on_lidar(predict_depth: evaluate.PredictDepth, folder: Path) -> float:
+    """AbsRel on the left camera's frames that have projected lidar."""
+    scenes = data.open_scenes(folder, scenes="image_02")
+    samples = [read() for read in depth_samples(scenes)]
+    report = evaluate.evaluate_depth(predict_depth, samples, metrics.EIGEN)
+    return report.median_scaled.abs_rel
 
 
 def _around(sample: Sample) -> Sample:
@@ -117,6 +132,6 @@ def _odometry(
 
 
 if __name__ == "__main__":
-    run_folder, data_folder, out = map(Path, sys.argv[1:])
-    figures = dataclasses.asdict(measure(run_folder, data_folder))
+    run_folder, data_folder, out, *lidar = map(Path, sys.argv[1:])
+    figures = dataclasses.asdict(measure(run_folder, data_folder, *lidar))
     write_whole(out, json.dumps(figures, indent=1) + "\n")

@@ -379,8 +379,8 @@ def _warn_of_float(model: bytes) -> None:
     if types["FLOAT32"]:
         _log.warning(
             "%d of %d tensors stay float32, because int8 has no kernel for"
-            " their op (ELU, in the reference decoder); the mobile decoder"
-            " is int8 throughout",
+            " their op (ELU, in the reference decoder); mobile and slim are"
+            " int8 throughout",
             types["FLOAT32"],
             types.total(),
         )

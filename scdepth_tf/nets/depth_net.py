@@ -24,10 +24,11 @@ class DepthNet(stack.Model):
     Args:
         encoder: "resnet18", "resnet50" or "efficientnet_lite0".
         decoder: "reference" (reflection padding and ELU, as both published
-            codes) or "mobile" (zero padding and ReLU, which int8 runtimes
-            execute as they are).
+            codes), "mobile" (zero padding and ReLU, which int8 runtimes
+            execute as they are) or "slim" (mobile with a quarter of its
+            multiplications).
         upsampling: "nearest" (SC-SfMLearner-Release) or "bilinear"
-            (sc_depth_pl). None: nearest for reference, bilinear for mobile.
+            (sc_depth_pl). None: nearest for reference, bilinear else.
         encoder_weights: None for random weights, "imagenet" (Lite0) or the
             path of a PyTorch file with a ResNet's (`load_encoder`). Not part
             of `get_config`: a saved model brings its own weights.
@@ -48,7 +49,7 @@ class DepthNet(stack.Model):
     def __init__(
         self,
         encoder: str = "resnet18",
-        decoder: Literal["reference", "mobile"] = "reference",
+        decoder: Literal["reference", "mobile", "slim"] = "reference",
         upsampling: Literal["nearest", "bilinear"] | None = None,
         encoder_weights: str | Path | None = None,
         alpha: float = 10.0,

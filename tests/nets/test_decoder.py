@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from scdepth_tf.nets.decoder import FIRST_LOGIT, decode
+from scdepth_tf.nets.decoder import DECODERS, FIRST_LOGIT, decode
 
 CHANNELS = (16, 24, 40, 112, 320)
 SHAPES = [
@@ -41,8 +41,9 @@ def test_every_feature_reaches_the_output(rng):
         assert np.abs(decoder(changed) - before).max() > 0, index
 
 
-def test_mobile_decoder_is_three_kinds_of_tflite_ops(rng):
-    decoder = build("mobile", "bilinear")
+@pytest.mark.parametrize("name", ["mobile", "slim"])
+def test_device_decoders_are_three_kinds_of_tflite_ops(rng, name):
+    decoder = build(name, "bilinear")
     converter = tf.lite.TFLiteConverter.from_keras_model(decoder)
     interpreter = Interpreter(model_content=converter.convert())
     interpreter.allocate_tensors()
@@ -70,7 +71,7 @@ def test_mobile_decoder_is_three_kinds_of_tflite_ops(rng):
 def test_depth_starts_almost_flat_at_its_first_value(rng):
     keras.utils.set_random_seed(0)
     features = [rng.normal(0, 7, (1, *shape)) for shape in SHAPES]
-    for decoder in ("mobile", "reference"):
+    for decoder in DECODERS:
         logits = build(decoder, "nearest")(features)
         assert np.abs(logits - FIRST_LOGIT).max() < 2
         assert abs(np.mean(logits) - FIRST_LOGIT) < 0.5

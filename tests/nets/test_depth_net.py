@@ -39,6 +39,7 @@ def disturb(network: keras.Model, rng: np.random.Generator) -> None:
     ("encoder", "decoder", "encoder_weights"),
     [
         ("efficientnet_lite0", "mobile", "imagenet"),
+        ("efficientnet_lite0", "slim", None),
         ("resnet18", "reference", None),
         ("resnet50", "mobile", None),
     ],
@@ -106,6 +107,21 @@ def test_resnet18_has_the_published_number_of_parameters():
     assert trainable + unused_heads + classifier == pytest.approx(
         14.8e6, abs=0.05e6
     )
+
+
+def test_slim_lite0_is_a_fifth_of_the_published_network():
+    published = _operations(DepthNet("resnet18", "reference"))
+    assert _operations(DepthNet(SMALL, "slim")) < 0.21 * published
+
+
+def _operations(network: DepthNet) -> int:
+    """Multiplications and additions for one image."""
+    image = tf.TensorSpec([1, 256, 832, 3])
+    logits = tf.function(network.network).get_concrete_function(image)
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    return profiler.profile(logits.graph, options=options).total_float_ops
 
 
 @pytest.mark.parametrize(
@@ -183,7 +199,7 @@ def test_image_of_a_size_that_does_not_fit_is_refused(small):
     ("arguments", "choices"),
     [
         ({"encoder": "resnet34"}, "resnet18, resnet50, efficientnet_lite0"),
-        ({"decoder": "fast"}, "reference, mobile"),
+        ({"decoder": "fast"}, "reference, mobile, slim"),
         ({"upsampling": "cubic"}, "nearest, bilinear"),
     ],
 )
