@@ -37,6 +37,8 @@ def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
     with strategy.scope():
         model = _model(job["encoder"], job["decoder"], job["reverse_pose"])
         model.compile(Adam(1e-4), jit_compile=job["xla"])
+        # As `fit` does: within a replica no variables can be made.
+        model.optimizer.build(model.trainable_variables)
     with np.load(job["inputs"]) as inputs:
         batch = {
             "frames": inputs["frames"],
