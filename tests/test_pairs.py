@@ -1,6 +1,7 @@
 """Training on pairs, each with a camera of its own."""
 
 import csv
+import dataclasses
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from scdepth_tf import cli, data, runs, snippets
-from scdepth_tf.config import DataConfig
+from scdepth_tf.config import DataConfig, LossConfig
 from tests import planes, streets
 from tests.tiny_model import tiny_model
 from tests.tiny_training import tiny_networks
@@ -39,16 +40,16 @@ def batch_of_pairs(folder):
 
 def test_loss_of_pairs_falls(folder):
     batch = batch_of_pairs(folder)
-    model = tiny_model(jit_losses=False)
+    # Without the mask: a camera that stands still has nothing to learn.
+    loss = dataclasses.replace(LossConfig.release(), auto_mask=False)
+    model = tiny_model(loss=loss, jit_losses=False)
     model.compile(keras.optimizers.Adam(1e-2))
-
     before = float(model.test_step(batch)["loss"])
-    model.reset_metrics()
     for _ in range(30):
         logs = model.train_step(batch)
     assert float(logs["skipped"]) == 0
     model.reset_metrics()
-    assert float(model.test_step(batch)["loss"]) < before - 0.01
+    assert float(model.test_step(batch)["loss"]) < 0.9 * before
 
 
 @pytest.mark.parametrize("val", ["b", "c"])
