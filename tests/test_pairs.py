@@ -52,6 +52,15 @@ def test_loss_of_pairs_falls(folder):
     assert float(model.test_step(batch)["loss"]) < 0.9 * before
 
 
+def test_a_pair_alone_is_not_taken_for_a_frozen_pose(folder):
+    batch = {name: part[:1] for name, part in batch_of_pairs(folder).items()}
+    model = tiny_model(jit_losses=False)
+    model.compile(keras.optimizers.SGD(0.0))
+    logs = model.train_step(batch)
+    size = logs["translation"] / logs["depth_mean"], logs["rotation"]
+    assert float(logs["motion_spread"]) == pytest.approx(np.hypot(*size))
+
+
 @pytest.mark.parametrize("val", ["b", "c"])
 def test_train_leaves_a_run_and_validates_on_pairs_or_video(
     folder, tmp_path, monkeypatch, val
