@@ -474,8 +474,8 @@ RECIPES: dict[str, TrainConfig] = {
         ),
         data=DataConfig(image_size=(256, 832)),
     ),
-    # Size and batch of the published NYU training; it counts whole epochs of
-    # rectified pairs, where this one takes video.
+    # Size and batch of the published NYU training; that is of rectified pairs
+    # and counts whole epochs of them, which scripts/reproduce.py sets.
     "indoor_resnet18": dataclasses.replace(
         _KITTI,
         data=DataConfig(image_size=(256, 320), color_jitter=0.0),

@@ -660,10 +660,14 @@ def _is_finite(batch: Batch) -> tf.Tensor:
 def _motion_spread(poses: tf.Tensor, depth_mean: tf.Tensor) -> tf.Tensor:
     """How much poses [B, N, 6] differ from each other, in radians and mean
     depths; the earlier and the later neighbour differ where anything moves.
+    A single pose, that of one pair, is compared with standing still.
     """
     poses = tf.reshape(poses, [-1, 6])
     motions = tf.concat([poses[:, :3] / depth_mean, poses[:, 3:]], axis=1)
-    return tf.sqrt(tf.reduce_sum(tf.math.reduce_variance(motions, axis=0)))
+    centre = tf.reduce_mean(motions, axis=0)
+    centre = tf.where(tf.shape(motions)[0] > 1, centre, 0.0)
+    squares = tf.reduce_mean((motions - centre) ** 2, axis=0)
+    return tf.sqrt(tf.reduce_sum(squares))
 
 
 def _refocused(intrinsics: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:

@@ -23,6 +23,10 @@ CONTRAST = 3.0
 _LINE = 20  # pixels of a caption
 _GAP = 6  # pixels between the pictures of a sheet
 _WIDTHS = 320, 416  # smallest and largest picture on a sheet
+_WHICH = {
+    1: ("the other frame",),
+    2: ("the frame before", "the frame after"),
+}
 _INK, _SOFT, _PAPER = (28, 36, 48), (91, 102, 117), (255, 255, 255)
 
 
@@ -208,8 +212,8 @@ def _depth_column(
                 f"depth (median {median:.2g} units)",
             ),
             *(
-                (as_bytes(pair.source), "the frame " + when)
-                for pair, when in zip(pairs, ("before", "after"), strict=True)
+                (as_bytes(pair.source), which)
+                for pair, which in zip(pairs, _WHICH[len(pairs)], strict=True)
             ),
             (
                 _legend(nearest, farthest, " medians", False),

@@ -140,10 +140,11 @@ def open_training_data(
     train_table = pipeline.tabulate(train_scenes, config.data, train_indices)
     val_table = pipeline.tabulate(val_scenes, config.data, val_indices)
     _LOG.info(
-        "%d training triplets in %d scenes, %d scenes to validate on",
+        "%d training %s in %d scenes, %d scenes to validate on",
         len(train_table.frames),
-        len(train_scenes),
-        len(val_scenes),
+        "pairs" if train_scenes[0].is_pair else "triplets",
+        _count(train_scenes),
+        _count(val_scenes),
     )
     if data.intrinsics_are_a_guess(folder) and not cameras:
         _LOG.warning(
@@ -175,9 +176,20 @@ def _cameras(
     by = config.model.learn_focal_length
     if by == "off":
         return [], None, None
+    for scene in (*train_scenes, *val_scenes):
+        if scene.is_pair:
+            raise ValueError(
+                f"learn_focal_length is {by}, but {scene.name} holds pairs of "
+                "images, each with a camera of its own; turn it off"
+            )
     cameras = data.group_cameras([*train_scenes, *val_scenes], by)
     return (
         cameras,
         data.camera_indices(cameras, train_scenes),
         data.camera_indices(cameras, val_scenes),
     )
+
+
+def _count(scenes: Sequence[data.Scene]) -> int:
+    """How many scenes: the pairs of one share its name."""
+    return len({scene.name for scene in scenes})

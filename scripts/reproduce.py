@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -82,6 +83,11 @@ INDOOR = {
     "resnet18": Published(_RELEASE, (0.159, 0.068, 0.608, 0.772, 0.939, 0.982)),
     "resnet50": Published(_RELEASE, (0.157, 0.067, 0.593, 0.780, 0.940, 0.984)),
 }
+INDOOR_PAIRS = {
+    "resnet18": Published(_RELEASE, (0.143, 0.060, 0.538, 0.812, 0.951, 0.986)),
+    "resnet50": Published(_RELEASE, (0.142, 0.060, 0.529, 0.813, 0.952, 0.987)),
+}
+"""Trained on rectified pairs."""
 ODOMETRY = {
     "09": Published(_RELEASE, (7.31, 3.05)),
     "10": Published(_RELEASE, (7.79, 4.90)),
@@ -89,6 +95,8 @@ ODOMETRY = {
 
 
 NYU_TEST_IMAGES = 654
+_PAIR_EPOCHS, _PAIR_BATCH = 50, 16
+"""Of the published training on pairs, whose epochs see every pair once."""
 _TRAINING_SEQUENCES = [f"{number:02d}" for number in range(9)]
 
 
@@ -426,37 +434,38 @@ class Odometry(_Table):
 
 @dataclasses.dataclass(frozen=True)
 class Indoor(_Table):
-    """Depth on NYUv2, trained on its video.
+    """Depth on NYUv2, trained on its video or on rectified pairs.
 
-    DATA is sc_depth_pl's set `nyu` (folders training and testing), or a folder
-    of scenes as docs/training.md has it, its test pictures in scenes of
+    DATA is sc_depth_pl's set `nyu` (folders training and testing), or
+    Unsupervised-Indoor-Depth's rectified pairs in place of training, or a
+    folder of scenes as docs/training.md has it, its test pictures in scenes of
     test.txt with depth maps.
     """
 
     encoder: Literal["resnet18", "resnet50"] = "resnet18"
 
     def _check_data(self) -> None:
-        if _holds_rectified_pairs(self.data):
-            self._complain(
-                "video",
-                "these are rectified pairs (SCENE/*_0.jpg, *_1.jpg, intrinsics "
-                "for each), which are not read",
-                "give sc_depth_pl's set `nyu` (folders training and testing)",
-            )
         try:
-            open_scenes(self.data, "train")
+            kind = f"{self._pairs} rectified pairs" if self._pairs else "video"
             tests = self._count_tests()
         except (FileNotFoundError, ValueError) as error:
             raise ValueError(
                 f"{error}; expected sc_depth_pl's set `nyu` (training and "
-                "testing/color, testing/depth), or scenes with test images and "
-                "depth in those of test.txt"
+                "testing/color, testing/depth), or rectified pairs in place of "
+                "its training, or scenes with test images and depth in those "
+                "of test.txt"
             ) from error
+        sys.stderr.write(f"{self.data}: trains on {kind}\n")
         if tests != NYU_TEST_IMAGES:
             sys.stderr.write(
                 f"{self.data}: {tests} test images with depth, the published "
                 f"figures are of {NYU_TEST_IMAGES}\n"
             )
+
+    @functools.cached_property
+    def _pairs(self) -> int:
+        """How many pairs train; 0 where it is video."""
+        return sum(scene.is_pair for scene in open_scenes(self.data, "train"))
 
     def _count_tests(self) -> int:
         try:
@@ -471,6 +480,7 @@ class Indoor(_Table):
             str(self.data),
             "indoor_resnet18",
             *("--model.depth-encoder", self.encoder),
+            *(self._whole_epochs() if self._pairs else ()),
         )
         report = self._folder / "depth.json"
         _call(
@@ -478,9 +488,28 @@ class Indoor(_Table):
             *("--split", self._split(), "--protocol", "nyu_release"),
             *("--json", str(report)),
         )
+        name, published = "NYUv2", INDOOR
+        if self._pairs:
+            name, published = "NYUv2 rectified pairs", INDOOR_PAIRS
         self._write(
             INDOOR_COLUMNS,
-            {f"NYUv2, {self.encoder}": (INDOOR[self.encoder], _depth(report))},
+            {
+                f"{name}, {self.encoder}": (
+                    published[self.encoder],
+                    _depth(report),
+                )
+            },
+        )
+
+    def _whole_epochs(self) -> tuple[str, ...]:
+        """Options for the length of a training on pairs."""
+        if self.rehearse:  # has its own
+            return ()
+        steps = math.ceil(self._pairs / _PAIR_BATCH)
+        return (
+            *("--epochs", str(_PAIR_EPOCHS)),
+            *("--batch-size", str(_PAIR_BATCH)),
+            *("--steps-per-epoch", str(steps)),
         )
 
     def _split(self) -> str:
@@ -494,17 +523,6 @@ def _has_frame(camera: Path | None, number: int) -> bool:
         (camera / f"{number:010d}{suffix}").is_file()
         for suffix in (".png", ".jpg")
     )
-
-
-def _holds_rectified_pairs(root: Path) -> bool:
-    """Whether a scene has the pairs that Unsupervised-Indoor-Depth publishes
-    in place of video.
-    """
-    for scene in sorted(root.iterdir()):
-        if scene.is_dir() and not (scene / "cam.txt").is_file():
-            if any(scene.glob("*_0.jpg")) and any(scene.glob("*_1.jpg")):
-                return True
-    return False
 
 
 def _with_depth(data: Path, split: str) -> int:

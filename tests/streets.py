@@ -32,3 +32,30 @@ def write_folder(root: Path) -> Path:
     (root / "train.txt").write_text("a\nb\n")
     (root / "val.txt").write_text("c\n")
     return root
+
+
+def write_pairs(folder: Path, pairs: int = 3, speed: float = 0.3) -> Path:
+    """Pairs from drives towards the wall of `planes`, each with a camera of
+    its own, named as Unsupervised-Indoor-Depth names its rectified ones.
+    """
+    folder.mkdir(parents=True)
+    for i in range(pairs):
+        intrinsics = pair_intrinsics(i)
+        for side in (0, 1):
+            pose = np.eye(4)
+            pose[2, 3] = speed * (i + side)
+            image, _ = planes.render(pose, intrinsics)
+            pixels = (image[0] * 255).round().astype(np.uint8)
+            Image.fromarray(pixels).save(
+                folder / f"{i:06d}_{side}.jpg", quality=95, subsampling=0
+            )
+        np.savetxt(folder / f"{i:06d}_cam.txt", intrinsics)
+    return folder
+
+
+def pair_intrinsics(index: int) -> np.ndarray:
+    """[3, 3] of a pair of `write_pairs`."""
+    intrinsics = planes.INTRINSICS.copy()
+    intrinsics[:2, :2] *= 1 + 0.2 * index
+    intrinsics[:2, 2] += 3 * index, -2 * index
+    return intrinsics

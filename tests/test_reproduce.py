@@ -198,13 +198,37 @@ def test_indoor_without_ground_truth_is_told_before_training(
     assert "testing/depth" in line
 
 
-def test_rectified_pairs_are_told_from_video(reproduce, tmp_path, capsys):
-    write_images(tmp_path / "pairs" / "s", ["00_0.jpg", "00_1.jpg"])
-    (tmp_path / "pairs" / "s" / "00_cam.txt").write_text("")
-    arguments = ["indoor", str(tmp_path / "pairs"), "--out", str(tmp_path)]
-    assert reproduce.main(arguments) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "rectified pairs" in line
+def test_rectified_pairs_are_told_from_video(reproduce, nyu, tmp_path, capsys):
+    """They count whole epochs, and are beside figures of their own."""
+    scene = nyu / "training" / "a"
+    (scene / "cam.txt").unlink()
+    (scene / "2.jpg").unlink()
+    write_images(scene / "more", [f"{index}.jpg" for index in range(3, 35)])
+    for image in (scene / "more").iterdir():
+        image.rename(scene / image.name)
+    for pair in range(17):
+        (scene / f"{pair}_cam.txt").write_text("9 0 4\n0 9 4\n0 0 1\n")
+    out = tmp_path / "out"
+    arguments = ["indoor", str(nyu), "--out", str(out)]
+    assert reproduce.main(arguments) == 0
+    assert "trains on 17 rectified pairs" in capsys.readouterr().err
+    train = reproduce.calls[0]
+    assert option(train, "--epochs") == "50"
+    assert option(train, "--steps-per-epoch") == "2"  # of 16
+    table = (out / "table.md").read_text()
+    assert "| NYUv2 rectified pairs, resnet18, SC-SfMLearner" in table
+    assert "| 0.143 | 0.060 |" in table
+
+
+def test_rehearsal_on_pairs_has_the_length_of_a_rehearsal(
+    reproduce, nyu, tmp_path
+):
+    scene = nyu / "training" / "a"
+    (scene / "cam.txt").rename(scene / "0_cam.txt")
+    (scene / "2.jpg").unlink()
+    arguments = ["indoor", str(nyu), "--out", str(tmp_path), "--rehearse"]
+    assert reproduce.main(arguments) == 0
+    assert reproduce.calls[0].count("--epochs") == 1
 
 
 def test_eigen_says_how_much_is_missing(reproduce, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Triplets as tf.data: decoded in parallel, augmented, batched.
+"""Triplets, or pairs, as tf.data: decoded in parallel, augmented, batched.
 
 Only indices are shuffled. Element i of the training data is a function of the
 seed and i alone, so that a run can be repeated, and taken up at any batch.
@@ -67,8 +67,8 @@ def training_dataset(
 
     Returns:
         Batches of "frames" and "jittered" [B, 3, H, W, 3] float32 in [0, 1]
-        (target, earlier, later) and "intrinsics" [B, 3, 3] float32 pixels;
-        with `cameras` also "camera" [B] int32.
+        (target, earlier, later; of pairs [B, 2, H, W, 3]) and "intrinsics"
+        [B, 3, 3] float32 pixels; with `cameras` also "camera" [B] int32.
         The colour jitter is in "jittered" only; without it, both are equal.
 
     Raises:
@@ -165,8 +165,8 @@ def validation_batches(
 class TripletTable(NamedTuple):
     """What the graph looks triplets up in; `tabulate` makes it."""
 
-    read: Callable  # rows [3], zoom [2], offset [2] -> uint8 [3, H, W, 3]
-    frames: np.ndarray  # [n, 3] rows of files: target, earlier, later
+    read: Callable  # rows [k], zoom [2], offset [2] -> uint8 [k, H, W, 3]
+    frames: np.ndarray  # [n, k] rows of files: target, earlier, later
     scenes: np.ndarray  # [n] rows of intrinsics
     intrinsics: np.ndarray  # [S, 3, 3]
     cameras: np.ndarray | None  # [S] where focal lengths are learnt
@@ -211,7 +211,7 @@ def _choose(scenes: Sequence[Scene], config: DataConfig) -> list[Triplet]:
     _LOG.info("%d of %d triplets move", len(moving), len(found))
     if not moving:
         raise ValueError(
-            "in no triplet do all three frames differ by motion; raise the "
+            "in no triplet (or pair) do all frames differ by motion; raise the "
             "stride or turn drop_static off"
         )
     return moving
@@ -220,8 +220,8 @@ def _choose(scenes: Sequence[Scene], config: DataConfig) -> list[Triplet]:
 def _reader(
     scenes: Sequence[Scene], cache: bool, image_size: tuple[int, int]
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-    """What turns rows of the frames of all scenes [3], a zoom and an offset
-    into their cut-outs, uint8 [3, H, W, 3].
+    """What turns rows of the frames of all scenes [k], a zoom and an offset
+    into their cut-outs, uint8 [k, H, W, 3].
     """
     files = [frame for scene in scenes for frame in scene.frames]
     if cache:
@@ -290,7 +290,9 @@ def _cut(
     zoom: tf.Tensor | tuple[float, float] = (1.0, 1.0),
     offset: tf.Tensor | tuple[float, float] = (0.0, 0.0),
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Frames [3, H, W, 3] uint8 of one triplet and their intrinsics [3, 3]."""
+    """Frames [k, H, W, 3] uint8 of one triplet (k = 3) or pair (k = 2) and
+    their intrinsics [3, 3].
+    """
     frames = tf.numpy_function(
         table.read,
         [tf.gather(table.frames, row), zoom, offset],
@@ -305,7 +307,8 @@ def _cut(
         zoom,
         offset,
     )
-    return tf.ensure_shape(frames, [3, *image_size, 3]), intrinsics
+    shape = [table.frames.shape[1], *image_size, 3]
+    return tf.ensure_shape(frames, shape), intrinsics
 
 
 def _augmented(

@@ -1,4 +1,5 @@
-"""Pre-processed sets as sc_depth_pl publishes them (NYUv2 among them).
+"""Pre-processed sets as sc_depth_pl publishes them (NYUv2 among them), and
+the rectified pairs of Unsupervised-Indoor-Depth.
 
     ROOT/training/train.txt, val.txt    scene names, one a line
     ROOT/training/SCENE/*.jpg, cam.txt  as in `data.folder`
@@ -8,7 +9,8 @@
 
 Depth `.png` are in 1/5000 m there, not in millimetres. Images and depth files
 belong together in the order of their names, and scenes too short for a triplet
-are passed over.
+are passed over. The scenes that train may hold pairs (`data.pairs`); then ROOT
+may be what is called `training` here, under any name.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scdepth_tf.data import folder, images
+from scdepth_tf.data import folder, images, pairs
 from scdepth_tf.data.scene import MINIMUM_FRAMES, Scene
 
 TESTING = "testing"
@@ -29,8 +31,11 @@ _LOG = logging.getLogger(__name__)
 
 def training_folder(root: Path) -> Path | None:
     """ROOT/training; None where `root` is not such a set. The folder
-    `training` itself will do, too, where `testing` is beside it: else its
-    depth would be read in another unit.
+    `training` itself will do, too, where `testing` is beside it, or where it
+    holds pairs: else its depth would be read in another unit.
+
+    Raises:
+        FileNotFoundError, ValueError: as `folder.read_list`.
     """
     if (root / "training" / "train.txt").is_file():
         return root / "training"
@@ -41,7 +46,7 @@ def training_folder(root: Path) -> Path | None:
         and beside.is_dir()
     ):
         return root
-    return None
+    return root if pairs.is_set_of_pairs(root) else None
 
 
 def scene_folders(training: Path) -> dict[str, Path]:
@@ -51,6 +56,7 @@ def scene_folders(training: Path) -> dict[str, Path]:
         name
         for name, path in folders.items()
         if len(folder.find_frames(path)) < MINIMUM_FRAMES
+        and not pairs.holds_pairs(path)
     }
     if short:
         _LOG.warning(
@@ -94,14 +100,14 @@ def open_testing(training: Path) -> Scene:
     frames = tuple(folder.find_frames(color)) if color.is_dir() else ()
     if not frames:
         raise FileNotFoundError(
-            f"{color}: no test images (.png or .jpg); unpack the whole set: "
-            "it has the folders training and testing"
+            f"{color}: no test images (.png or .jpg); unpack the whole set "
+            f"nyu: its folder testing belongs beside {training.absolute().name}"
         )
     depths = _find_depths(testing / "depth", frames)
     if depths is None:
         raise FileNotFoundError(
-            f"{testing / 'depth'}: no such folder; unpack the whole set: it "
-            "has testing/color and testing/depth"
+            f"{testing / 'depth'}: no such folder; unpack the whole set nyu: "
+            "it has testing/color and testing/depth"
         )
     size = images.common_size(frames)
     return Scene(
@@ -144,12 +150,17 @@ def _load_depth(path: Path) -> np.ndarray:
 
 
 def _intrinsics(training: Path, size: tuple[int, int]) -> np.ndarray:
-    scenes = folder.scene_folders(training).values()
-    first = next((path for path in scenes if folder.find_frames(path)), None)
-    if first is None:
+    scenes = sorted(
+        filter(folder.find_frames, folder.scene_folders(training).values()),
+        key=pairs.holds_pairs,  # last: their cameras were turned
+    )
+    if not scenes:
         raise ValueError(f"{training}: holds no scene; unpack the set again")
+    first, camera = scenes[0], scenes[0] / "cam.txt"
+    if pairs.holds_pairs(first):
+        camera = pairs.find_cameras(first)[0]
     old = images.first_size(tuple(folder.find_frames(first)))
     y, x = np.divide(size, old)
     # Pixel centres are at integers: the principal point scales about −0.5.
     scale = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    return scale @ folder.read_intrinsics(first / "cam.txt")
+    return scale @ folder.read_intrinsics(camera)

@@ -57,6 +57,10 @@ class Scene:
     """Where set, only these frames may be the middle of a triplet: a split
     file names them, the others are there as their neighbours."""
 
+    is_pair: bool = False
+    """Two frames that train together, and nothing else of the recording: no
+    video (see `data.pairs`). Several pairs may have one name."""
+
     def __len__(self) -> int:
         return len(self.frames)
 

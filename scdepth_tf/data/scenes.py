@@ -16,6 +16,7 @@ from scdepth_tf.data import (
     folder,
     kitti,
     kitti_odometry,
+    pairs,
     preprocessed,
     tfds,
 )
@@ -26,6 +27,9 @@ Split = Literal["train", "val", "test", "all"]
 _HoldOut = Callable[[tuple[str, ...], Split], tuple[tuple[str, ...], bool]]
 """Names and a side to the names on it, and whether they are one recording
 that is still to be split in time."""
+
+_Open = Callable[[Path, str], list[Scene]]
+"""A folder and its name to what is in it: a scene, or pairs."""
 
 
 def open_scenes(
@@ -48,8 +52,9 @@ def open_scenes(
 
     Args:
         path: the folder, in the layout of `data.folder` or `data.kitti` (one
-            scene or one drive is fine too), `data.kitti_odometry` or
-            `data.preprocessed`, or `tfds:NAME` (see `data.tfds`).
+            scene or one drive is fine too), `data.kitti_odometry`,
+            `data.pairs` or `data.preprocessed`, or `tfds:NAME` (see
+            `data.tfds`).
         split: the side to open, or all scenes but those of a test split, which
             TFDS datasets and folders with a test.txt have.
         scenes: keep only the scenes with these names or, where no name is
@@ -77,10 +82,7 @@ def open_scenes(
     open_side = _open_stored if tfds.is_tfds(path) else _open_in_folder
     opened, only_recording = open_side(path, split, patterns, hold_out)
     if split in ("train", "val") and only_recording:
-        opened = [
-            _split_in_time(scene, split, validation_fraction)
-            for scene in opened
-        ]
+        return _split_in_time(opened, split, validation_fraction)
     return opened
 
 
@@ -135,13 +137,16 @@ def _open_in_folder(
         _matching((preprocessed.TESTING,), patterns, str(root))
         return [preprocessed.open_testing(training)], False
     if training:
-        root, open_folder = training, preprocessed.open_scene
+        root, open_folder = training, _or_pairs(preprocessed.open_scene)
         folders = preprocessed.scene_folders(training)
     else:
         folders, open_folder = _find(root)
     names = _matching(tuple(folders), patterns, str(root))
     names, only_recording = _side(root, names, split, hold_out)
-    return [open_folder(folders[name], name) for name in names], only_recording
+    opened = [
+        scene for name in names for scene in open_folder(folders[name], name)
+    ]
+    return opened, only_recording
 
 
 def _open_stored(
@@ -176,22 +181,33 @@ def _open_stored(
     return [stored[side][name] for name in names], only_recording
 
 
-def _find(
-    root: Path,
-) -> tuple[dict[str, Path], Callable[[Path, str], Scene]]:
+def _find(root: Path) -> tuple[dict[str, Path], _Open]:
     cameras = kitti.camera_folders(root)
     if cameras:
-        return cameras, kitti.open_camera
+        return cameras, _alone(kitti.open_camera)
     sequences = kitti_odometry.camera_folders(root)
     if sequences:
-        return sequences, kitti_odometry.open_camera
+        return sequences, _alone(kitti_odometry.open_camera)
     scenes = folder.scene_folders(root)
     if not scenes:
         raise ValueError(
             f"{root}: holds no scenes; expected SCENE/*.jpg or *.png with "
             "SCENE/cam.txt, or KITTI's DATE/DRIVE_sync/image_02/data"
         )
-    return scenes, folder.open_scene
+    return scenes, _or_pairs(folder.open_scene)
+
+
+def _alone(open_scene: Callable[[Path, str], Scene]) -> _Open:
+    return lambda path, name: [open_scene(path, name)]
+
+
+def _or_pairs(open_scene: Callable[[Path, str], Scene]) -> _Open:
+    def open_folder(path: Path, name: str) -> list[Scene]:
+        if pairs.holds_pairs(path):
+            return pairs.open_pairs(path, name)
+        return [open_scene(path, name)]
+
+    return open_folder
 
 
 def _matching(
@@ -288,6 +304,22 @@ def _recording(name: str) -> str:
 
 
 def _split_in_time(
+    scenes: list[Scene], split: Literal["train", "val"], fraction: float
+) -> list[Scene]:
+    """Scenes of one recording: the cameras that took it, or its pairs."""
+    if not scenes[0].is_pair:
+        return [_side_in_time(scene, split, fraction) for scene in scenes]
+    start = len(scenes) - max(1, round(fraction * len(scenes)))
+    if start < 1:
+        raise ValueError(
+            f"{scenes[0].name}: one pair in the only scene is too little to "
+            "train on some and validate on others; give two pairs or more, or "
+            "another scene"
+        )
+    return scenes[:start] if split == "train" else scenes[start:]
+
+
+def _side_in_time(
     scene: Scene, split: Literal["train", "val"], fraction: float
 ) -> Scene:
     count = max(MINIMUM_FRAMES, round(fraction * len(scene)))

@@ -14,7 +14,9 @@ from scdepth_tf.progress import bar
 
 
 class Triplet(NamedTuple):
-    """A target frame and its two neighbours in time."""
+    """A target frame and its two neighbours in time, or the only other frame
+    of a pair.
+    """
 
     scene: int
     """Index of the scene in the sequence given to `triplets`."""
@@ -22,22 +24,27 @@ class Triplet(NamedTuple):
     target: int
     """Index of the frame in its scene."""
 
-    sources: tuple[int, int]
-    """Indices of the earlier and the later neighbour."""
+    sources: tuple[int, ...]
+    """Indices of the earlier and the later neighbour; of a pair, of its
+    second frame."""
 
 
 def triplets(scenes: Sequence[Scene], stride: int = 1) -> list[Triplet]:
-    """Every frame that has neighbours `stride` frames before and after it.
+    """Every frame that has neighbours `stride` frames before and after it;
+    of pairs, every first frame with the second.
 
     A triplet never spans two scenes, nor a gap in numbered frames (KITTI);
     where a scene names its `targets`, it is one of them.
 
     Raises:
         ValueError: a scene without named targets is shorter than 2·stride + 1
-            frames, or no frame has both neighbours.
+            frames, or no frame has both neighbours, or there are pairs beside
+            video or with a stride.
     """
     if stride < 1:
         raise ValueError(f"stride is {stride}; give 1 or more frames")
+    if any(scene.is_pair for scene in scenes):
+        return _pairs(scenes, stride)
     found = []
     for index, scene in enumerate(scenes):
         if len(scene) < 2 * stride + 1 and scene.targets is None:
@@ -66,7 +73,7 @@ def triplets(scenes: Sequence[Scene], stride: int = 1) -> list[Triplet]:
 def triplets_that_move(
     scenes: Sequence[Scene], found: Sequence[Triplet]
 ) -> list[Triplet]:
-    """The triplets whose target differs from both neighbours by motion, not
+    """The triplets whose target differs from all neighbours by motion, not
     by noise alone (`motion.is_static`). Reads every frame once, reduced.
     """
     needed = sorted(
@@ -101,6 +108,23 @@ def triplets_that_move(
             for source in item.sources
         )
     ]
+
+
+def _pairs(scenes: Sequence[Scene], stride: int) -> list[Triplet]:
+    pair = next(scene.name for scene in scenes if scene.is_pair)
+    video = next((scene.name for scene in scenes if not scene.is_pair), None)
+    if video is not None:
+        raise ValueError(
+            f"{pair} holds pairs of images and {video} is video; they cannot "
+            "share a batch, so name scenes of one kind (train.txt, val.txt, "
+            "--scenes)"
+        )
+    if stride != 1:
+        raise ValueError(
+            f"stride is {stride}, but {pair} holds pairs of images, which have "
+            "no other neighbours; give a stride of 1"
+        )
+    return [Triplet(index, 0, (1,)) for index in range(len(scenes))]
 
 
 def _is_gapless(scene: Scene, target: int, stride: int) -> bool:

@@ -132,7 +132,15 @@ def contiguous_parts(scene: Scene) -> list[Scene]:
     """The scene, cut where its frame numbers have a gap; parts of a single
     frame are left out. Motion from frame to frame is only defined within a
     part.
+
+    Raises:
+        ValueError: the scene is one of many pairs, not video.
     """
+    if scene.is_pair:
+        raise ValueError(
+            f"{scene.name} holds pairs of images, but this needs video, frame "
+            "after frame; give other data or choose other scenes by --scenes"
+        )
     numbers = scene.frame_numbers
     if numbers is None:
         return [scene]
