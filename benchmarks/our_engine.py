@@ -27,9 +27,8 @@ would hang on the last bit."""
 
 def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
     """Tasks around the training step of `scdepth train`."""
-    workers = job.get("workers", 1)
-    if workers > 1:
-        strategy = make_strategy("mirrored", workers)
+    if job["mirrored"]:
+        strategy = make_strategy("mirrored", job["mirrored"])
     else:
         strategy = make_strategy("none")
     keras.utils.set_random_seed(0)
@@ -61,7 +60,7 @@ def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
         "step": take_step,
         "time": lambda count: seconds(take_step, count),
         "time_networks": lambda count: seconds(networks_only, count),
-        "memory": peak_memory,
+        "memory": lambda: _peak_memory(job),
     }
 
 
@@ -129,8 +128,15 @@ def warp_and_losses(job: Mapping[str, Any]) -> dict[str, Callable]:
         "time": lambda count: seconds(
             lambda: step(depths, poses, reverse_poses)[0].total.numpy(), count
         ),
-        "memory": peak_memory,
+        "memory": lambda: _peak_memory(job),
     }
+
+
+def _peak_memory(job: Mapping[str, Any]) -> float:
+    """MB, of the card where there is one."""
+    if job["device"] == "gpu":
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+    return peak_memory()
 
 
 def write_weights(job: Mapping[str, Any]) -> dict[str, Callable]:

@@ -94,7 +94,8 @@ class Scaling:
             "reverse_pose": "inverse",
             "xla": False,
             "inputs": str(inputs),
-            "workers": setting.workers,
+            "device": "cpu",
+            "mirrored": setting.workers if setting.workers > 1 else 0,
         }
         engine = turns.Engine(
             "ours",

@@ -20,7 +20,8 @@ from benchmarks.turns import peak_memory, seconds, serve
 
 def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
     """Tasks around the published training step."""
-    device = torch.device(job["device"])
+    device = _device(job)
+    torch.backends.cudnn.benchmark = True
     depth_net, pose_net = load_networks(
         job["weights"], job["encoder"], job["decoder"]
     )
@@ -33,10 +34,14 @@ def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
         [*depth_net.parameters(), *pose_net.parameters()], 1e-4
     )
 
+    calls = depth_net, pose_net
+    if job["bfloat16"]:
+        calls = _in_bfloat16(depth_net), _in_bfloat16(pose_net)
+
     def take_step(batched: bool, inverse: bool) -> dict[str, float]:
         terms = torch_losses.losses(
             frames,
-            *depths_and_poses(depth_net, pose_net, frames, batched, inverse),
+            *depths_and_poses(*calls, frames, batched, inverse),
             intrinsics,
         )
         optimizer.zero_grad()
@@ -51,7 +56,7 @@ def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
         # BatchNorm's statistics are those of our batch, to compare.
         "step": lambda: take_step(True, job["inverse"]),
         "time": lambda count: seconds(timed, count),
-        "memory": peak_memory,
+        "memory": lambda: _peak_memory(device),
     }
 
 
@@ -116,7 +121,7 @@ def depths_and_poses(
 
 def warp_and_losses(job: Mapping[str, Any]) -> dict[str, Callable]:
     """Tasks around the losses and their gradients to depth and pose."""
-    device = torch.device(job["device"])
+    device = _device(job)
     frames, intrinsics = _inputs(job, device)
     with np.load(job["inputs"]) as inputs:
         depths = _leaves(inputs["depths"].transpose(0, 1, 4, 2, 3), device)
@@ -148,8 +153,29 @@ def warp_and_losses(job: Mapping[str, Any]) -> dict[str, Callable]:
         "time": lambda count: seconds(
             lambda: take_step()["loss"].item(), count
         ),
-        "memory": peak_memory,
+        "memory": lambda: _peak_memory(device),
     }
+
+
+def _in_bfloat16(network: torch.nn.Module) -> Callable:
+    """The network under autocast; geometry and losses stay float32."""
+
+    def call(images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return network(images).float()
+
+    return call
+
+
+def _device(job: Mapping[str, Any]) -> torch.device:
+    return torch.device("cuda" if job["device"] == "gpu" else "cpu")
+
+
+def _peak_memory(device: torch.device) -> float:
+    """MB, of the card where there is one."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return peak_memory()
 
 
 def _inputs(

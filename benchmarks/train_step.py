@@ -3,7 +3,8 @@ r"""Seconds and memory of a training step: ours beside PyTorch.
 The other side is the published structure in PyTorch, written here from the
 paper: networks called frame by frame, the pose network on both orders of each
 pair, `grid_sample`, the same losses, Adam. It takes our weights and the same
-frames. Both must agree on every term of the loss before anything is timed.
+frames. Before anything is timed, each float32 engine of ours must agree with
+PyTorch on every term of the loss.
 
     python -m benchmarks.train_step --torch-python PYTHON
     python -m benchmarks.train_step --torch-python PYTHON \
@@ -15,18 +16,22 @@ PYTHON is one with torch and NumPy; it may be another environment:
 
 Engines:
     pytorch            as published
+    pytorch_bfloat16   the same, its networks under torch.autocast
     pytorch_batched    PyTorch with our structure: one call of each network,
                        SE(3) inverse for the way back, channels last
     ours_published     ours with the published pose pairs
     ours               our default: SE(3) inverse for the way back
     ours_bfloat16      the same with the policy mixed_bfloat16
+    ours_float16       the same with the policy mixed_float16, for cards
     ours_xla           the same with the networks compiled by XLA, too
     ours_onednn        the same with oneDNN where TensorFlow leaves it off
+    ours_mirrored      the same under a MirroredStrategy of one
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import statistics
 import sys
@@ -38,16 +43,34 @@ import tyro
 from benchmarks import turns
 from benchmarks.street_inputs import write_inputs
 
-_OURS = {"precision": "float32", "reverse_pose": "inverse", "xla": False}
-_THEIRS = {"batched": False, "inverse": False, "channels_last": False}
+_OURS = {
+    "precision": "float32",
+    "reverse_pose": "inverse",
+    "xla": False,
+    "mirrored": 0,
+}
+_THEIRS = {
+    "batched": False,
+    "inverse": False,
+    "channels_last": False,
+    "bfloat16": False,
+}
 ENGINES = {
     "pytorch": _THEIRS,
-    "pytorch_batched": dict.fromkeys(_THEIRS, True),
+    "pytorch_bfloat16": {**_THEIRS, "bfloat16": True},
+    "pytorch_batched": {
+        "batched": True,
+        "inverse": True,
+        "channels_last": True,
+        "bfloat16": False,
+    },
     "ours_published": {**_OURS, "reverse_pose": "network"},
     "ours": _OURS,
     "ours_bfloat16": {**_OURS, "precision": "mixed_bfloat16"},
+    "ours_float16": {**_OURS, "precision": "mixed_float16"},
     "ours_xla": {**_OURS, "xla": True},
     "ours_onednn": _OURS,
+    "ours_mirrored": {**_OURS, "mirrored": 1},
 }
 DECODERS = {"resnet18": "reference", "efficientnet_lite0": "mobile"}
 
@@ -69,7 +92,16 @@ class Benchmark(turns.Comparison):
     """By default reference for resnet18, mobile for efficientnet_lite0."""
 
     def measure(self, folder: Path) -> dict:
-        """All figures."""
+        """All figures.
+
+        Raises:
+            ValueError: the last engine is not one of ours, or losses differ.
+        """
+        if not self.engines[-1].startswith("ours"):
+            raise ValueError(
+                "the last engine must be one of ours: it also times the "
+                f"networks alone. Received: {self.engines[-1]}"
+            )
         files = {n: str(folder / f"{n}.npz") for n in ("inputs", "weights")}
         write_inputs(
             Path(files["inputs"]),
@@ -82,17 +114,16 @@ class Benchmark(turns.Comparison):
             "what": "train_step",
             "encoder": self.encoder,
             "decoder": decoder,
-            "device": "cuda" if self.device == "gpu" else "cpu",
+            "device": self.device,
             **files,
         }
         # A process of its own: copies of weights are no memory of a step.
         self._start("weights", {**job, "what": "weights"}, folder).close()
+        self._check(job, folder)
         engines = {
             name: self._start(name, job | ENGINES[name], folder)
             for name in self.engines
         }
-        first = {name: engine.ask("step") for name, engine in engines.items()}
-        self._check(first)
         in_order = list(engines.values())
         times = turns.take_turns(in_order, self.rounds, self.steps)
         networks = in_order[-1].ask("time_networks", count=self.steps + 1)
@@ -110,12 +141,26 @@ class Benchmark(turns.Comparison):
             "times": times,
         }
 
-    def _check(self, first: dict[str, dict[str, float]]) -> None:
-        """The losses of the first step, of engines with the same poses."""
-        pairs = {"ours_published": "pytorch", "ours": "pytorch_batched"}
-        for ours, theirs in pairs.items():
-            if ours in first and theirs in first:
-                turns.check_agreement(first[ours], first[theirs])
+    def _check(self, job: dict, folder: Path) -> None:
+        """The losses of the first step, beside PyTorch with the same poses.
+
+        In processes of their own: what they compute is not timed, and should
+        not count as memory. Half precision is not held to float32's losses.
+        """
+
+        @functools.cache
+        def first_losses(name: str) -> dict[str, float]:
+            engine = self._start(name, job | ENGINES[name], folder)
+            losses = engine.ask("step")
+            engine.close()
+            return losses
+
+        for name in self.engines:
+            choices = ENGINES[name]
+            if choices.get("precision") == "float32":
+                published = choices["reverse_pose"] == "network"
+                theirs = "pytorch" if published else "pytorch_batched"
+                turns.check_agreement(first_losses(name), first_losses(theirs))
 
     def _start(self, name: str, job: dict, folder: Path) -> turns.Engine:
         is_torch = name.startswith("pytorch")

@@ -39,7 +39,7 @@ class Benchmark(turns.Comparison):
         job = {
             "what": "warp_and_losses",
             "inputs": str(inputs),
-            "device": "cuda" if self.device == "gpu" else "cpu",
+            "device": self.device,
         }
         environment = self.environment()
 

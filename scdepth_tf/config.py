@@ -91,8 +91,8 @@ class ModelConfig:
     )
     decoder: Literal["reference", "mobile", "slim"] = "reference"
     """`reference`: reflection padding and ELU (both published codes);
-    `mobile`: zero padding and ReLU, for int8; `slim`: mobile with a quarter
-    of its multiplications."""
+    `mobile`: zero padding and ReLU, for int8; `slim`: mobile, narrower,
+    with a quarter of the decoder's multiplications."""
 
     upsampling: Literal["nearest", "bilinear"] | None = None
     """In the decoder; None is nearest for `reference` (release) and bilinear

@@ -74,7 +74,7 @@ class Ablation:
     ) -> None:
         run = self.out / "runs" / f"{table.slug(name)}-{seed}"
         figures = self.out / "figures" / f"{table.slug(name)}-{seed}.json"
-        if figures.exists():
+        if figures.exists() and not self._lacks_lidar(figures):
             return
         figures.parent.mkdir(parents=True, exist_ok=True)
         run.parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,10 @@ class Ablation:
                 log=log,
                 one_thread=self.jobs > 1,
             )
+
+    def _lacks_lidar(self, figures: Path) -> bool:
+        measured = json.loads(figures.read_text())
+        return self.lidar is not None and measured.get("lidar") is None
 
 
 def _config(variant: dict) -> TrainConfig:

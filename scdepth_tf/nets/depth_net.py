@@ -25,8 +25,8 @@ class DepthNet(stack.Model):
         encoder: "resnet18", "resnet50" or "efficientnet_lite0".
         decoder: "reference" (reflection padding and ELU, as both published
             codes), "mobile" (zero padding and ReLU, which int8 runtimes
-            execute as they are) or "slim" (mobile with a quarter of its
-            multiplications).
+            execute as they are) or "slim" (mobile, narrower: a quarter
+            of its multiplications in the decoder).
         upsampling: "nearest" (SC-SfMLearner-Release) or "bilinear"
             (sc_depth_pl). None: nearest for reference, bilinear else.
         encoder_weights: None for random weights, "imagenet" (Lite0) or the
