@@ -60,7 +60,8 @@ def sgd(**kwargs):
 def assert_same_step(one, other):
     for a, b in zip(one, other, strict=True):
         assert np.abs(a).max() > 0
-        np.testing.assert_allclose(a, b, atol=2e-5 * np.abs(a).max())
+        # Sums in another order; oneDNN's (AVX-512) come to 2.4e-5.
+        np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(a).max())
 
 
 @pytest.mark.parametrize("clip", [None, 0.02])

@@ -103,7 +103,7 @@ def test_every_choice_is_an_option(trained_with, tmp_path):
         ({"data": {"image_size": [64]}}, "data.image_size is (64,); it takes"),
         (
             {"model": {"decoder": "big"}},
-            "it takes 'reference', 'mobile' or 'slim'",
+            "it takes 'reference' or 'mobile' or 'slim'",
         ),
         ({"model": "resnet18"}, "model is 'resnet18'; it should be an object"),
         ([1, 2], "the config is [1, 2]"),

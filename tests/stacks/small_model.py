@@ -38,9 +38,10 @@ def _encoder(channels: int) -> keras.Model:
 
 def small_model() -> sd.SCDepth:
     """Its weights are drawn anew by NumPy, BatchNorm's statistics too."""
+    narrow = decoder.DECODERS["reference"]._replace(channels=(2, 3, 4, 4, 4))
     with (
         mock.patch.dict(encoders.ENCODERS, small=_encoder),
-        mock.patch.object(decoder, "CHANNELS", (2, 3, 4, 4, 4)),
+        mock.patch.dict(decoder.DECODERS, reference=narrow),
         mock.patch.object(pose_net, "FLOW_CHANNELS", 4),
     ):
         model = sd.SCDepth(
