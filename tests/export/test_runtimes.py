@@ -111,4 +111,6 @@ def test_old_runtime_gives_the_same_depth(
     subprocess.run([OLD_PYTHON, "-c", program], cwd=tmp_path, check=True)
     expected = lite.DepthPredictor(path)(image)
     ratio = np.abs(np.log(np.load(tmp_path / "depth.npy") / expected))
-    assert ratio.mean() < 0.05 * np.log(expected).std()
+    # Of random weights, in int8: kernels round in their own ways (AVX-512 VNNI:
+    # 0.051); another depth would be at 1.
+    assert ratio.mean() < 0.1 * np.log(expected).std()
