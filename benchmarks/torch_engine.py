@@ -34,14 +34,14 @@ def training_step(job: Mapping[str, Any]) -> dict[str, Callable]:
         [*depth_net.parameters(), *pose_net.parameters()], 1e-4
     )
 
-    calls = depth_net, pose_net
+    networks = depth_net, pose_net
     if job["bfloat16"]:
-        calls = _in_bfloat16(depth_net), _in_bfloat16(pose_net)
+        networks = _in_bfloat16(depth_net), _in_bfloat16(pose_net)
 
     def take_step(batched: bool, inverse: bool) -> dict[str, float]:
         terms = torch_losses.losses(
             frames,
-            *depths_and_poses(*calls, frames, batched, inverse),
+            *depths_and_poses(*networks, frames, batched, inverse),
             intrinsics,
         )
         optimizer.zero_grad()

@@ -41,10 +41,9 @@ class DepthNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = ENCODERS[encoder](3)
-        self.upsampling = upsampling or UPSAMPLINGS[decoder]
-        self.activation = ACTIVATIONS[decoder]
+        default, self.activation, widths = DECODERS[decoder]
+        self.upsampling = upsampling or default
         skips = [0, *self.encoder.channels[:-1]]
-        widths = CHANNELS[decoder]
         before = [*widths[1:], self.encoder.channels[-1]]
         for level, width in enumerate(widths):
             merged = width + skips[level]
@@ -132,21 +131,12 @@ def _padded(inputs: int, outputs: int, decoder: str) -> nn.Module:
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=mode)
 
 
-CHANNELS = {
-    "reference": PUBLISHED_CHANNELS,
-    "mobile": PUBLISHED_CHANNELS,
-    "slim": (8, 16, 24, 48, 96),
+DECODERS = {
+    "reference": ("nearest", functional.elu, PUBLISHED_CHANNELS),
+    "mobile": ("bilinear", functional.relu, PUBLISHED_CHANNELS),
+    "slim": ("bilinear", functional.relu, (8, 16, 24, 48, 96)),
 }
-UPSAMPLINGS = {
-    "reference": "nearest",
-    "mobile": "bilinear",
-    "slim": "bilinear",
-}
-ACTIVATIONS = {
-    "reference": functional.elu,
-    "mobile": functional.relu,
-    "slim": functional.relu,
-}
+"""Upsampling, activation and widths."""
 
 
 # === Encoders ===

@@ -95,9 +95,9 @@ def measure(
         spread=report.scale_spread,
         moving_abs_rel=report.moving.abs_rel,
         near_abs_rel=near.moving.abs_rel,
-        lidar=lidar_folder and _on_lidar(predict_depth, lidar_folder),
         static_abs_rel=report.static.abs_rel,
         **odometry,
+        lidar=lidar_folder and _on_lidar(predict_depth, lidar_folder),
     )
 
 
