@@ -35,6 +35,12 @@ class LossConfig:
     auto_mask: bool = True
     """Drop pixels that the unwarped neighbour explains better (M_a)."""
 
+    auto_mask_by: Literal["pixel", "region"] = "pixel"
+    """What M_a compares: the L1 error of each pixel, where any gain counts
+    (both published codes), or the photometric error of the 5x5 pixels around
+    it, of which warping must remove 40 %. `region` drops more of what drives
+    along and keeps more of what stands (docs/recipe.md)."""
+
     self_mask: bool = True
     """Weight the photometric error by M_s = 1 − D_diff."""
 

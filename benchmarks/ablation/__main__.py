@@ -50,11 +50,14 @@ class Ablation:
     variants: tuple[str, ...] = ()
     """Names of the trials; all by default."""
 
+    steps: int | None = None
+    """Of each training, where not as many as `base.json` has."""
+
     def run(self) -> None:
         """Train, measure, write."""
         variants = json.loads((_HERE / f"{self.trials}.json").read_text())
         names = self.variants or tuple(variants)
-        configs = {name: _config(variants[name]) for name in names}
+        configs = {name: self._config(variants[name]) for name in names}
         # All variants with the first seed come first: an early look.
         work = list(itertools.product(range(self.seeds), names))
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
@@ -74,7 +77,7 @@ class Ablation:
     ) -> None:
         run = self.out / "runs" / f"{table.slug(name)}-{seed}"
         figures = self.out / "figures" / f"{table.slug(name)}-{seed}.json"
-        if figures.exists() and not self._lacks_lidar(figures):
+        if table.has_all(figures, self.lidar):
             return
         figures.parent.mkdir(parents=True, exist_ok=True)
         run.parent.mkdir(parents=True, exist_ok=True)
@@ -95,15 +98,14 @@ class Ablation:
                 one_thread=self.jobs > 1,
             )
 
-    def _lacks_lidar(self, figures: Path) -> bool:
-        measured = json.loads(figures.read_text())
-        return self.lidar is not None and measured.get("lidar") is None
-
-
-def _config(variant: dict) -> TrainConfig:
-    base = TrainConfig.from_dict(json.loads((_HERE / "base.json").read_text()))
-    changes = {key: value for key, value in variant.items() if key != "what"}
-    return TrainConfig.from_dict(changes, base)
+    def _config(self, variant: dict) -> TrainConfig:
+        base = TrainConfig.from_dict(
+            json.loads((_HERE / "base.json").read_text())
+        )
+        changes = {k: value for k, value in variant.items() if k != "what"}
+        choices = TrainConfig.from_dict(changes, base)
+        steps = self.steps or choices.steps_per_epoch
+        return dataclasses.replace(choices, steps_per_epoch=steps)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,16 @@ def read(out: Path, name: str) -> list[dict[str, float]]:
     ]
 
 
+def has_all(figures: Path, lidar: Path | None) -> bool:
+    """Whether a training is measured, on lidar too if that is given."""
+    if not figures.exists():
+        return False
+    return (
+        lidar is None
+        or json.loads(figures.read_text()).get("lidar") is not None
+    )
+
+
 def write(
     out: Path,
     variants: Mapping[str, Mapping],

@@ -28,11 +28,7 @@ from scdepth_tf.config import TrainConfig
 
 _BENCHMARKS = Path(__file__).parent.parent
 _OUR_SIDE = "benchmarks.reference.our_side"
-_COLUMNS = {
-    **table.COLUMNS,
-    "minutes": "minutes",
-    "cpu_minutes": "minutes of CPU",
-}
+_TIMES = {"minutes": "minutes", "cpu_minutes": "minutes of CPU"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +43,10 @@ class Reference:
 
     out: Path
     """Folder for runs, figures, table and plot."""
+
+    lidar: Path | None = None
+    """KITTI with projected lidar, that no variant trains on: one more
+    column."""
 
     seeds: int = 3
     jobs: int = 2
@@ -75,7 +75,11 @@ class Reference:
             ]
             for job in concurrent.futures.as_completed(jobs):
                 job.result()
-                table.write(self.out, variants, _COLUMNS)
+                table.write(self.out, variants, self._columns())
+
+    def _columns(self) -> dict[str, str]:
+        lidar = {"lidar": "KITTI lidar"} if self.lidar else {}
+        return table.COLUMNS | lidar | _TIMES
 
     def _start(self, choices: TrainConfig) -> None:
         """What all trainings of the same networks and seed start from."""
@@ -96,9 +100,13 @@ class Reference:
     def _train_and_measure(self, variant: dict, name: str, seed: int) -> None:
         run = self.out / "runs" / f"{table.slug(name)}-{seed}"
         figures = self.out / "figures" / f"{table.slug(name)}-{seed}.json"
-        if figures.exists():
+        if table.has_all(figures, self.lidar):
             return
-        figures.parent.mkdir(parents=True, exist_ok=True)
+        if not figures.exists():
+            self._train(variant, seed, run)
+        self._measure(run, figures)
+
+    def _train(self, variant: dict, seed: int, run: Path) -> None:
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
         config, training = run / "choices.json", run / "training.json"
@@ -122,16 +130,21 @@ class Reference:
                     run / "trained",
                     training,
                 )
-            call(
+
+    def _measure(self, run: Path, figures: Path) -> None:
+        with (run / "log").open("ab") as log:
+            self._call(log)(
                 "benchmarks.ablation.measure",
                 run / "trained",
                 self.data,
                 run / "measured.json",
+                *([self.lidar] if self.lidar else []),
             )
         measured = json.loads((run / "measured.json").read_text())
-        taken = json.loads(training.read_text())
+        taken = json.loads((run / "training.json").read_text())
         measured["minutes"] = taken["seconds"] / 60
         measured["cpu_minutes"] = taken["cpu_seconds"] / 60
+        figures.parent.mkdir(parents=True, exist_ok=True)
         figures.write_text(json.dumps(measured, indent=1) + "\n")
 
     def _train_in_torch(

@@ -2,7 +2,7 @@
 
 from scdepth_tf.config import LossConfig
 from scdepth_tf.losses.consistency import depth_inconsistency, self_mask
-from scdepth_tf.losses.masks import auto_mask, masked_mean
+from scdepth_tf.losses.masks import auto_mask, masked_mean, region_auto_mask
 from scdepth_tf.losses.photometric import (
     IMAGE_MEAN,
     IMAGE_STD,
@@ -36,6 +36,7 @@ __all__ = [
     "depth_inconsistency",
     "self_mask",
     "auto_mask",
+    "region_auto_mask",
     "masked_mean",
     "smoothness",
 ]

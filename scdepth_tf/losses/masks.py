@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from scdepth_tf.losses.photometric import box_mean
+
+_REGION = 5
+_GAIN = 0.4
+"""Of M_a by regions, chosen with true depth and motion (docs/recipe.md)."""
+
 
 def auto_mask(
     target: tf.Tensor, warped: tf.Tensor, source: tf.Tensor
@@ -29,6 +35,26 @@ def auto_mask(
         before, axis=-1, keepdims=True
     )
     return tf.cast(better, target.dtype)
+
+
+def region_auto_mask(after: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
+    """M_a of regions: keep a pixel only where warping explains what is around
+    it much better than not.
+
+    The mean of 5×5 pixels must fall by 40 %. Errors of single pixels fall by
+    chance, and on a car that drives along by interpolation alone, which
+    takes noise away; each such pixel pulls its depth to infinity. Ours; the
+    published codes have `auto_mask`.
+
+    Args:
+        after: [B, H, W, 1] photometric error of the warped source.
+        before: [B, H, W, 1] photometric error of the source as it is.
+
+    Returns:
+        [B, H, W, 1] of 0 and 1, without gradient.
+    """
+    after, before = box_mean(after, _REGION), box_mean(before, _REGION)
+    return tf.cast(after < (1.0 - _GAIN) * before, after.dtype)
 
 
 def masked_mean(

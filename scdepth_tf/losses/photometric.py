@@ -39,7 +39,7 @@ def ssim_distance(a: tf.Tensor, b: tf.Tensor, window: int = 3) -> tf.Tensor:
     """
     # Five poolings: twice as fast under XLA on a CPU as one of all stacked.
     mean_a, mean_b, square_a, square_b, product = (
-        _box_mean(moment, window) for moment in (a, b, a * a, b * b, a * b)
+        box_mean(moment, window) for moment in (a, b, a * a, b * b, a * b)
     )
     variance_a = square_a - mean_a * mean_a
     variance_b = square_b - mean_b * mean_b
@@ -68,7 +68,7 @@ def photometric_error(
     return tf.reduce_mean(error, axis=-1, keepdims=True)
 
 
-def _box_mean(images: tf.Tensor, window: int) -> tf.Tensor:
+def box_mean(images: tf.Tensor, window: int) -> tf.Tensor:
     """Mean over a window×window box, reflected at the border.
 
     As two one-dimensional poolings: 2.5 times faster than one square pooling

@@ -13,6 +13,7 @@ from scdepth_tf.losses.masks import (
     auto_mask,
     drop_sparse_images,
     masked_mean,
+    region_auto_mask,
 )
 from scdepth_tf.losses.photometric import (
     photometric_error,
@@ -98,6 +99,11 @@ def compare_views(
         config.sampler,
     )
     absolute, photometric = _photometric(target, warp.image, config)
+    if config.auto_mask_by == "region":
+        _, unwarped = _photometric(target, source, config)
+        learnt_from = region_auto_mask(photometric, unwarped)
+    else:
+        learnt_from = auto_mask(target, warp.image, source)
     inconsistency = depth_inconsistency(warp.computed_depth, warp.sampled_depth)
     return ViewComparison(
         warped=warp.image,
@@ -105,7 +111,7 @@ def compare_views(
         photometric=photometric,
         inconsistency=inconsistency,
         self_mask=self_mask(inconsistency),
-        auto_mask=auto_mask(target, warp.image, source),
+        auto_mask=learnt_from,
         valid=warp.valid,
     )
 

@@ -8,12 +8,14 @@ import tensorflow as tf
 
 from scdepth_tf import geometry, losses
 from scdepth_tf.losses.masks import drop_sparse_images
+from scdepth_tf.synthetic import make_street, render_frame
 from tests import planes
 
-PRESETS = {
+PUBLISHED = {
     "release": losses.LossConfig.release(),
     "lightning": losses.LossConfig.lightning(),
 }
+PRESETS = PUBLISHED | {"region": losses.LossConfig(auto_mask_by="region")}
 VECTORS = tf.constant(
     [[0.2, -0.1, -0.5, 0.02, -0.05, 0.03], [-0.1, 0.05, 0.4, -0.02, 0.03, 0.0]]
 )
@@ -35,6 +37,15 @@ def snippet(vectors=VECTORS):
         "sources_from_target": poses[None],
         "target_from_sources": geometry.inverse_pose(poses)[None],
         "intrinsics": tf.constant(planes.INTRINSICS[None], tf.float32),
+    }
+
+
+def standing_still():
+    """The same with poses that say so."""
+    poses = tf.eye(4, batch_shape=[1, 2])
+    return snippet() | {
+        "sources_from_target": poses,
+        "target_from_sources": poses,
     }
 
 
@@ -64,20 +75,29 @@ def assert_finite(terms, gradients):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_truth_costs_far_less_than_a_wrong_pose_or_depth(preset):
     truth = losses.loss_terms(**snippet(), config=PRESETS[preset])
-    still = snippet() | {
-        "sources_from_target": tf.eye(4, batch_shape=[1, 2]) + 0.0,
-        "target_from_sources": tf.eye(4, batch_shape=[1, 2]) + 0.0,
-    }
     wrong_depth = snippet()
     wrong_depth["target_depth"] *= 1.5
-    for wrong in (still, wrong_depth):
-        terms = losses.loss_terms(**wrong, config=PRESETS[preset])
-        assert truth.geometry < 0.2 * terms.geometry
+    terms = losses.loss_terms(**wrong_depth, config=PRESETS[preset])
+    assert truth.geometry < 0.2 * terms.geometry
     wrong_pose = snippet() | {
         "sources_from_target": geometry.pose_matrix(VECTORS * 0.5)[None]
     }
     terms = losses.loss_terms(**wrong_pose, config=PRESETS[preset])
     assert truth.photometric < 0.5 * terms.photometric
+
+
+@pytest.mark.parametrize("preset", PUBLISHED)
+def test_truth_costs_far_less_than_no_motion(preset):
+    truth = losses.loss_terms(**snippet(), config=PUBLISHED[preset])
+    terms = losses.loss_terms(**standing_still(), config=PUBLISHED[preset])
+    assert truth.geometry < 0.2 * terms.geometry
+
+
+def test_mask_of_regions_leaves_frames_without_motion_out():
+    """Which no warp explains better: they are counted."""
+    terms = losses.loss_terms(**standing_still(), config=PRESETS["region"])
+    assert terms.dropped_fraction == 1.0
+    assert terms.photometric == terms.geometry == 0.0
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -254,6 +274,55 @@ def test_auto_mask_drops_what_stands_still_and_keeps_what_warping_explains():
     np.testing.assert_array_equal(
         losses.auto_mask(target, warped, source)[0, 0, :, 0], [0.0, 1.0, 0.0]
     )
+
+
+def test_mask_of_regions_wants_much_less_error_around_a_pixel():
+    before = np.ones((3, 11, 11, 1), np.float32)
+    after = np.ones_like(before) * [[[[0.55]]], [[[0.65]]], [[[1.0]]]]
+    after[:, 5, 5] = [[1.0], [0.0], [0.0]]
+    mask = losses.region_auto_mask(tf.cast(after, tf.float32), before)
+    # One unlucky pixel is kept among the explained, lucky ones are not.
+    np.testing.assert_array_equal(mask[0], np.ones((11, 11, 1)))
+    np.testing.assert_array_equal(mask[1:], np.zeros((2, 11, 11, 1)))
+
+
+def test_mask_of_regions_is_empty_where_nothing_moves():
+    error = tf.random.stateless_uniform([1, 9, 9, 1], seed=(1, 2))
+    assert tf.reduce_sum(losses.region_auto_mask(error, error)) == 0.0
+
+
+def test_mask_of_regions_tells_a_car_ahead_from_the_street():
+    """With the truth for what stands and the car sunk to far away, where it is
+    drawn to, regions keep most of the street and little of the car.
+    """
+    street = make_street(311, frames=20)
+    size = (64, 192)
+    target, source = (render_frame(street, i, size) for i in (8, 9))
+    car = (target.instance == 2) & (target.depth > 0)
+    still = (target.instance != 2) & (target.depth > 0) & (target.depth < 80)
+    depths = [np.where(x.depth > 0, x.depth, 500.0) for x in (target, source)]
+    depths[0][car] = 100.0
+    motion = np.linalg.inv(source.world_from_camera) @ target.world_from_camera
+
+    def batch(array):
+        return tf.constant(np.asarray(array, np.float32)[None])
+
+    kept = {
+        by: losses.compare_views(
+            *(
+                losses.standardise(batch(x.image / 255))
+                for x in (target, source)
+            ),
+            *(batch(depth[..., None]) for depth in depths),
+            batch(motion),
+            batch(target.intrinsics),
+            losses.LossConfig(auto_mask_by=by),
+        ).auto_mask.numpy()[0, ..., 0]
+        for by in ("pixel", "region")
+    }
+    assert car.sum() > 100
+    assert kept["region"][car].mean() < 0.3 * kept["pixel"][car].mean()
+    assert kept["region"][still].mean() > 0.8 * kept["pixel"][still].mean()
 
 
 def test_masked_mean_by_hand():
