@@ -38,7 +38,8 @@ class LossConfig:
     auto_mask_by: Literal["pixel", "region"] = "pixel"
     """What M_a compares: the L1 error of each pixel, where any gain counts
     (both published codes), or the photometric error of the 5x5 pixels around
-    it, of which warping must remove 40 %. `region` drops more of what drives
+    it, of which warping must remove 40 %, or at first more than on the whole
+    image. `region` drops more of what drives
     along and keeps more of what stands (docs/recipe.md)."""
 
     self_mask: bool = True

@@ -37,24 +37,35 @@ def auto_mask(
     return tf.cast(better, target.dtype)
 
 
-def region_auto_mask(after: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
+def region_auto_mask(
+    after: tf.Tensor, before: tf.Tensor, valid: tf.Tensor
+) -> tf.Tensor:
     """M_a of regions: keep a pixel only where warping explains what is around
     it much better than not.
 
-    The mean of 5×5 pixels must fall by 40 %. Errors of single pixels fall by
-    chance, and on a car that drives along by interpolation alone, which
-    takes noise away; each such pixel pulls its depth to infinity. Ours; the
-    published codes have `auto_mask`.
+    The mean error of 5×5 pixels must fall by 40 %, or, as long as networks
+    know little, by more than that of the whole image. Errors of single pixels
+    fall by chance, and on a car that drives along by interpolation alone,
+    which takes noise away; each such pixel pulls its depth to infinity. Ours;
+    the published codes have `auto_mask`.
 
     Args:
         after: [B, H, W, 1] photometric error of the warped source.
         before: [B, H, W, 1] photometric error of the source as it is.
+        valid: [B, H, W, 1], 0 or 1: the pixels that are seen in the source.
 
     Returns:
         [B, H, W, 1] of 0 and 1, without gradient.
     """
-    after, before = box_mean(after, _REGION), box_mean(before, _REGION)
-    return tf.cast(after < (1.0 - _GAIN) * before, after.dtype)
+    left = tf.math.divide_no_nan(
+        *(
+            tf.reduce_sum(valid * error, axis=[1, 2, 3], keepdims=True)
+            for error in (after, before)
+        )
+    )
+    limit = tf.clip_by_value(left, 1.0 - _GAIN, 1.0)
+    better = box_mean(after, _REGION) < limit * box_mean(before, _REGION)
+    return tf.cast(better, after.dtype)
 
 
 def masked_mean(

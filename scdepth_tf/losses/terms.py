@@ -101,7 +101,7 @@ def compare_views(
     absolute, photometric = _photometric(target, warp.image, config)
     if config.auto_mask_by == "region":
         _, unwarped = _photometric(target, source, config)
-        learnt_from = region_auto_mask(photometric, unwarped)
+        learnt_from = region_auto_mask(photometric, unwarped, warp.valid)
     else:
         learnt_from = auto_mask(target, warp.image, source)
     inconsistency = depth_inconsistency(warp.computed_depth, warp.sampled_depth)

@@ -276,19 +276,43 @@ def test_auto_mask_drops_what_stands_still_and_keeps_what_warping_explains():
     )
 
 
-def test_mask_of_regions_wants_much_less_error_around_a_pixel():
-    before = np.ones((3, 11, 11, 1), np.float32)
-    after = np.ones_like(before) * [[[[0.55]]], [[[0.65]]], [[[1.0]]]]
-    after[:, 5, 5] = [[1.0], [0.0], [0.0]]
-    mask = losses.region_auto_mask(tf.cast(after, tf.float32), before)
-    # One unlucky pixel is kept among the explained, lucky ones are not.
-    np.testing.assert_array_equal(mask[0], np.ones((11, 11, 1)))
-    np.testing.assert_array_equal(mask[1:], np.zeros((2, 11, 11, 1)))
+@pytest.mark.parametrize(
+    ("left", "right", "kept"),
+    [
+        (0.1, 0.55, (1, 1)),  # both lose more than 40 % of their error
+        (0.1, 0.65, (1, 0)),  # one does
+        (0.7, 0.9, (1, 0)),  # neither; the image loses 20 %
+        (0.8, 1.2, (1, 0)),  # the image loses nothing
+        (1.0, 1.2, (0, 0)),  # nothing is explained better
+    ],
+)
+def test_mask_of_regions_wants_much_less_error(left, right, kept):
+    after = tf.repeat(tf.reshape([left, right], [1, 1, 2, 1]), 20, axis=2)
+    after = tf.repeat(after, 9, axis=1)
+    before = tf.ones_like(after)
+    mask = losses.region_auto_mask(after, before, before)[0, :, :, 0].numpy()
+    # Regions that lie in one half.
+    np.testing.assert_array_equal(mask[:, :18], kept[0])
+    np.testing.assert_array_equal(mask[:, 22:], kept[1])
+
+
+def test_mask_of_regions_does_not_hang_on_single_pixels():
+    after = np.full([1, 11, 40, 1], 0.1, np.float32)
+    after[:, :, 20:] = 0.9
+    after[0, 5, [10, 30]] = [[1.0], [0.0]]
+    before = tf.ones_like(after)
+    mask = losses.region_auto_mask(tf.constant(after), before, before)
+    # The unlucky one among the explained, the lucky one among the others.
+    np.testing.assert_array_equal(mask[0, 5, 10::20, 0], [1.0, 0.0])
 
 
 def test_mask_of_regions_is_empty_where_nothing_moves():
     error = tf.random.stateless_uniform([1, 9, 9, 1], seed=(1, 2))
-    assert tf.reduce_sum(losses.region_auto_mask(error, error)) == 0.0
+    valid = tf.ones_like(error)
+    assert tf.reduce_sum(losses.region_auto_mask(error, error, valid)) == 0.0
+    # Nor where nothing is seen of it.
+    mask = losses.region_auto_mask(0.1 * error, error, 0.0 * valid)
+    assert np.isfinite(mask).all()
 
 
 def test_mask_of_regions_tells_a_car_ahead_from_the_street():
