@@ -43,9 +43,8 @@ CONFIG = TrainConfig(
     ),
     # At the published 0.1 smoothing, on depth, wins over the little parallax
     # that far things have in images this small.
-    # Cars that drive ahead sink to far away under the published auto-mask.
-    loss=LossConfig(smoothness_weight=0.02, auto_mask_by="region"),
-    data=DataConfig(image_size=(64, 192)),
+    loss=LossConfig(smoothness_weight=0.02),
+    data=DataConfig(image_size=(64, 192), zoom=1.0),
     batch_size=2,
     epochs=5,
     steps_per_epoch=200,

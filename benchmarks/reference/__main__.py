@@ -94,8 +94,9 @@ class Reference:
 
     def _initial(self, choices: TrainConfig) -> Path:
         model = choices.model
-        name = f"{model.depth_encoder}-{model.pose_encoder}-{choices.seed}"
-        return self.out / "initial" / name
+        networks = model.depth_encoder, model.decoder, model.pose_encoder
+        name = "-".join((*networks, model.encoder_weights, str(choices.seed)))
+        return self.out / "initial" / table.slug(name)
 
     def _train_and_measure(self, variant: dict, name: str, seed: int) -> None:
         run = self.out / "runs" / f"{table.slug(name)}-{seed}"
