@@ -7,8 +7,10 @@ import tensorflow as tf
 from scdepth_tf.losses.photometric import box_mean
 
 _REGION = 5
-_GAIN = 0.4
-"""Of M_a by regions, chosen with true depth and motion (docs/recipe.md)."""
+"""Side of a region of `region_auto_mask`, pixels."""
+_LITTLE, _MUCH = 0.1, 0.4
+"""The share of its error that a region has to lose, at least and at most
+(docs/decisions.md)."""
 
 
 def auto_mask(
@@ -43,27 +45,29 @@ def region_auto_mask(
     """M_a of regions: keep a pixel only where warping explains what is around
     it much better than not.
 
-    The mean error of 5×5 pixels must fall by 40 %, or, as long as networks
-    know little, by more than that of the whole image. Errors of single pixels
-    fall by chance, and on a car that drives along by interpolation alone,
-    which takes noise away; each such pixel pulls its depth to infinity. Ours;
-    the published codes have `auto_mask`.
+    The error of the 5×5 pixels around it, as far as they are in view, must
+    fall by 40 %; in an image whose error falls by less as a whole, which all
+    do when a training starts, by as much as there, and by 10 % in any case.
+    Errors of single pixels fall by chance, and on a car that drives along by
+    interpolation alone, which takes noise away; each such pixel pulls its
+    depth to infinity. Ours; the published codes have `auto_mask`.
 
     Args:
-        after: [B, H, W, 1] photometric error of the warped source.
-        before: [B, H, W, 1] photometric error of the source as it is.
+        after: [B, H, W, 1] photometric error of the warped source, >= 0.
+        before: [B, H, W, 1] photometric error of the source as it is, >= 0.
         valid: [B, H, W, 1], 0 or 1: the pixels that are seen in the source.
 
     Returns:
         [B, H, W, 1] of 0 and 1, without gradient.
     """
-    left = tf.math.divide_no_nan(
+    after, before = valid * after, valid * before
+    remaining = tf.math.divide_no_nan(
         *(
-            tf.reduce_sum(valid * error, axis=[1, 2, 3], keepdims=True)
+            tf.reduce_sum(error, axis=[1, 2, 3], keepdims=True)
             for error in (after, before)
         )
     )
-    limit = tf.clip_by_value(left, 1.0 - _GAIN, 1.0)
+    limit = tf.clip_by_value(remaining, 1.0 - _MUCH, 1.0 - _LITTLE)
     better = box_mean(after, _REGION) < limit * box_mean(before, _REGION)
     return tf.cast(better, after.dtype)
 
