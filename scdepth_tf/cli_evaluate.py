@@ -336,8 +336,8 @@ class Odometry:
 
 @dataclasses.dataclass(frozen=True)
 class Masks(_Evaluation):
-    """The masks M_s and M_a against exact moving objects and occlusions, on
-    scenes that know them (rendered streets).
+    """The masks M_s and, as published, M_a against exact moving objects and
+    occlusions, on scenes that know them (rendered streets).
     """
 
     def run(self) -> None:

@@ -36,11 +36,11 @@ class LossConfig:
     """Drop pixels that the unwarped neighbour explains better (M_a)."""
 
     auto_mask_by: Literal["pixel", "region"] = "pixel"
-    """What M_a compares: the L1 error of each pixel, where any gain counts
-    (both published codes), or the photometric error of the 5x5 pixels around
-    it, of which warping must remove 40 %, or at first more than on the whole
-    image. `region` drops more of what drives
-    along and keeps more of what stands (docs/recipe.md)."""
+    """What M_a compares, where `auto_mask` is on: the L1 error of each pixel,
+    of which any gain counts (both published codes), or the photometric error
+    of the 5x5 pixels around it, which must fall by 40 %, or as much as that
+    of the image. `region` drops most of what drives along and takes longer
+    to learn what stands (docs/recipe.md)."""
 
     self_mask: bool = True
     """Weight the photometric error by M_s = 1 − D_diff."""

@@ -51,7 +51,8 @@ class Ablation:
     """Names of the trials; all by default."""
 
     steps: int | None = None
-    """Of each training, where not as many as `base.json` has."""
+    """Of each training, those of its recipe by default; another number needs
+    another `--out`."""
 
     def run(self) -> None:
         """Train, measure, write."""

@@ -76,7 +76,10 @@ def markdown(
     return "\n".join(lines) + "\n"
 
 
-def _cell(values: list[float]) -> str:
+def _cell(values: list[float | None]) -> str:
+    values = [value for value in values if value is not None]
+    if not values:  # not measured on lidar
+        return "–"
     median = f"{statistics.median(values):.3f}"
     if len(values) == 1:
         return median

@@ -56,7 +56,8 @@ class Reference:
     """Names of variants.json; all by default."""
 
     steps: int | None = None
-    """Fewer steps than the recipes have, to try it out."""
+    """Of each training, those of its recipe by default; another number needs
+    another `--out`."""
 
     def run(self) -> None:
         """Train, measure, write."""

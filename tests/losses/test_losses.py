@@ -93,8 +93,8 @@ def test_truth_costs_far_less_than_no_motion(preset):
     assert truth.geometry < 0.2 * terms.geometry
 
 
-def test_mask_of_regions_leaves_frames_without_motion_out():
-    """Which no warp explains better: they are counted."""
+def test_mask_of_regions_leaves_pairs_out_where_poses_see_no_motion():
+    """Nothing is explained better then; they are counted."""
     terms = losses.loss_terms(**standing_still(), config=PRESETS["region"])
     assert terms.dropped_fraction == 1.0
     assert terms.photometric == terms.geometry == 0.0
@@ -276,6 +276,12 @@ def test_auto_mask_drops_what_stands_still_and_keeps_what_warping_explains():
     )
 
 
+def halves(left, right):
+    """[1, 9, 40, 1]."""
+    row = tf.repeat(tf.reshape([left, right], [1, 1, 2, 1]), 20, axis=2)
+    return tf.repeat(row, 9, axis=1)
+
+
 @pytest.mark.parametrize(
     ("left", "right", "kept"),
     [
@@ -283,12 +289,11 @@ def test_auto_mask_drops_what_stands_still_and_keeps_what_warping_explains():
         (0.1, 0.65, (1, 0)),  # one does
         (0.7, 0.9, (1, 0)),  # neither; the image loses 20 %
         (0.8, 1.2, (1, 0)),  # the image loses nothing
-        (1.0, 1.2, (0, 0)),  # nothing is explained better
+        (0.95, 1.2, (0, 0)),  # nothing loses 10 %
     ],
 )
 def test_mask_of_regions_wants_much_less_error(left, right, kept):
-    after = tf.repeat(tf.reshape([left, right], [1, 1, 2, 1]), 20, axis=2)
-    after = tf.repeat(after, 9, axis=1)
+    after = halves(left, right)
     before = tf.ones_like(after)
     mask = losses.region_auto_mask(after, before, before)[0, :, :, 0].numpy()
     # Regions that lie in one half.
@@ -296,23 +301,41 @@ def test_mask_of_regions_wants_much_less_error(left, right, kept):
     np.testing.assert_array_equal(mask[:, 22:], kept[1])
 
 
+def test_mask_of_regions_judges_each_image_by_itself():
+    after = tf.concat([halves(0.7, 0.9), halves(0.1, 0.65)], axis=0)
+    before = tf.ones_like(after)
+    together = losses.region_auto_mask(after, before, before)
+    for i in range(2):
+        one = slice(i, i + 1)
+        np.testing.assert_array_equal(
+            together[one],
+            losses.region_auto_mask(after[one], before[one], before[one]),
+        )
+    assert 0 < tf.reduce_sum(together) < tf.size(together, tf.float32)
+
+
+def test_mask_of_regions_does_not_ask_what_is_out_of_view():
+    """There the warp is grey: neither neighbours nor the image pay for it."""
+    after, valid = halves(0.5, 9.0), halves(1.0, 0.0)
+    mask = losses.region_auto_mask(after, tf.ones_like(after), valid)
+    np.testing.assert_array_equal(valid * mask, valid)
+
+
 def test_mask_of_regions_does_not_hang_on_single_pixels():
-    after = np.full([1, 11, 40, 1], 0.1, np.float32)
-    after[:, :, 20:] = 0.9
-    after[0, 5, [10, 30]] = [[1.0], [0.0]]
+    after = halves(0.1, 0.9).numpy()
+    after[0, 5, 10::20] = [[1.0], [0.0]]
     before = tf.ones_like(after)
     mask = losses.region_auto_mask(tf.constant(after), before, before)
     # The unlucky one among the explained, the lucky one among the others.
     np.testing.assert_array_equal(mask[0, 5, 10::20, 0], [1.0, 0.0])
 
 
-def test_mask_of_regions_is_empty_where_nothing_moves():
+def test_mask_of_regions_is_empty_where_nothing_moves_or_is_seen():
     error = tf.random.stateless_uniform([1, 9, 9, 1], seed=(1, 2))
     valid = tf.ones_like(error)
     assert tf.reduce_sum(losses.region_auto_mask(error, error, valid)) == 0.0
-    # Nor where nothing is seen of it.
-    mask = losses.region_auto_mask(0.1 * error, error, 0.0 * valid)
-    assert np.isfinite(mask).all()
+    unseen = losses.region_auto_mask(0.1 * error, error, 0.0 * valid)
+    assert tf.reduce_sum(unseen) == 0.0
 
 
 def test_mask_of_regions_tells_a_car_ahead_from_the_street():
